@@ -1,0 +1,380 @@
+"""Everything that crosses a wire or a layer: frozen dataclasses, and how they become JSON.
+
+The TypeScript interfaces in ``labextension/src/models.ts`` mirror this module; the contract
+test keeps both the same. Times are ISO 8601 strings in UTC, durations are seconds unless the
+name ends in ``_ms``. Optional values are ``None`` (``null``), never left out. Fields may be
+added; those that exist keep their names and types.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+Scalar = str | int | float | bool | None
+
+RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+StepStatus = Literal["pending", "running", "ran", "cached", "failed", "skipped"]
+PipelineStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+DeploymentStatus = Literal["starting", "ready", "failed", "stopped"]
+ReportStatus = Literal["ok", "drift", "invalid"]
+AlertStatus = Literal["open", "acknowledged", "resolved"]
+Severity = Literal["warning", "critical"]
+Noun = Literal["runs", "models", "pipelines", "deployments", "monitors", "alerts"]
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment run; ``run_id`` is MLflow's."""
+
+    run_id: str
+    name: str
+    experiment: str
+    status: RunStatus
+    started: str
+    ended: str | None
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    notebook: str | None
+    kind: Literal["model", "pipeline", "step", "run"] = "run"
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One executed cell as the journal has it."""
+
+    number: int
+    source: str
+    status: Literal["ok", "error"]
+    started: str
+    seconds: float
+    output: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The data that reached a fit: ``rows`` x ``columns``, and the digest of its full content."""
+
+    role: str
+    rows: int
+    columns: list[str]
+    digest: str
+
+
+@dataclass(frozen=True)
+class RunDetail(Run):
+    """A run with all that explains it."""
+
+    cells: list[Cell] = field(default_factory=list)
+    data: list[Dataset] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    git: dict[str, str] = field(default_factory=dict)
+    reproducibility: list[str] = field(default_factory=list)
+
+
+# --- pipelines --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a notebook's ``parameters`` cell declares."""
+
+    name: str
+    type: str
+    default: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a step takes from an earlier one."""
+
+    step: str
+    names: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A contiguous group of code cells that runs as a unit; ``cells`` are 0-based indices."""
+
+    name: str
+    cells: list[int]
+    needs: list[Need] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A notebook seen as steps."""
+
+    notebook: str
+    parameters: list[Parameter]
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How one step of a pipeline run went."""
+
+    name: str
+    status: StepStatus
+    seconds: float | None = None
+    reason: str = ""
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """One execution of a pipeline. ``id`` is ours and known before the run starts; ``run_id`` is
+    MLflow's parent run. ``notebook`` and ``output`` are relative to the workspace where they can
+    be."""
+
+    id: str
+    run_id: str | None
+    notebook: str
+    status: PipelineStatus
+    started: str
+    seconds: float | None
+    output: str
+    steps: list[StepResult]
+    parameters: dict[str, Scalar] = field(default_factory=dict)
+    error: str | None = None
+
+
+# --- registry and governance ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a registered model."""
+
+    version: str
+    aliases: list[str]
+    run_id: str | None
+    status: str
+    created: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model, newest version first."""
+
+    name: str
+    versions: list[ModelVersion]
+    champion: str | None
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One check of a promotion gate with the figures it compared."""
+
+    name: str
+    passed: bool
+    detail: str
+    value: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """An alias that moved (or was refused)."""
+
+    model: str
+    version: str
+    alias: str
+    previous: str | None
+    passed: bool
+    checks: list[GateCheck]
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One line of the append-only audit log; ``digest`` covers the line and ``previous``."""
+
+    number: int
+    time: str
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    previous: str
+    digest: str
+
+
+# --- deployments ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """A model version behind a deployment and its share of the traffic (0 to 1)."""
+
+    version: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A named, served model."""
+
+    name: str
+    url: str
+    status: DeploymentStatus
+    model: str
+    versions: list[ServedVersion]
+    alias: str | None
+    requests: int = 0
+    errors: int = 0
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    target: str = "local"
+    error: str | None = None
+
+
+# --- monitoring -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """Drift of one column."""
+
+    column: str
+    statistic: str
+    value: float | None
+    p_value: float | None
+    threshold: float
+    drift: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found in a window of data against its reference."""
+
+    status: ReportStatus
+    rows_reference: int
+    rows_current: int
+    drifted_share: float
+    columns: list[ColumnDrift]
+    findings: list[str] = field(default_factory=list)
+    monitor: str | None = None
+    created: str = ""
+    alert: str | None = None
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Watches a deployment's records against a reference data file."""
+
+    name: str
+    deployment: str
+    reference: str
+    drift_share: float = 0.5
+    retrain: str | None = None
+    retrain_parameter: str | None = None
+    last_status: ReportStatus | None = None
+    last_checked: str | None = None
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Raised by a report; stays open until someone acknowledges it or a retraining resolves it."""
+
+    id: str
+    monitor: str
+    raised: str
+    severity: Severity
+    summary: str
+    status: AlertStatus
+
+
+# --- events and errors ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something in the workspace changed: which kind of thing, which one, and how."""
+
+    noun: Noun
+    id: str
+    change: str
+    time: str
+
+
+@dataclass(frozen=True)
+class ErrorBody:
+    """The body of every 4xx and 5xx answer under ``/mlops/api/``."""
+
+    code: str
+    message: str
+    hint: str
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def now() -> str:
+    """The present moment as the ISO 8601 string used everywhere."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_dict(value: Any) -> Any:
+    """Turn dataclasses (also inside lists and dicts) into plain JSON-ready values.
+
+    Floats that JSON cannot say (NaN, infinities) become ``None``.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_dict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_dict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """``value`` (a dataclass, or lists and dicts of them) as a JSON document."""
+    return json.dumps(to_dict(value), indent=indent, ensure_ascii=False)
+
+
+T = typing.TypeVar("T")
+
+
+def from_dict(cls: type[T], data: dict[str, Any]) -> T:
+    """Build the dataclass ``cls`` from :func:`to_dict`'s output; unknown keys are ignored.
+
+    Raises
+    ------
+    TypeError
+        If a field without default is missing.
+    """
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls) if f.name in data]  # type: ignore[arg-type]
+    return cls(**{name: _convert(hints[name], data[name]) for name in names})
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        return _convert(options[0], value) if len(options) == 1 else value
+    if origin is list:
+        (item_type,) = typing.get_args(hint)
+        return [_convert(item_type, item) for item in value]
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value)
+    return value

@@ -1,0 +1,1 @@
+"""Notebooks as pipelines: steps, analysis, engine, runs."""

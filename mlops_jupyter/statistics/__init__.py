@@ -1,0 +1,1 @@
+"""Drift statistics, one per file; each a pure function with a declared record."""

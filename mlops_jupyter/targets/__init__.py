@@ -1,0 +1,1 @@
+"""Where deployments are served: one file per target."""

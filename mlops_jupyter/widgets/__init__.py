@@ -1,0 +1,1 @@
+"""Widgets shown in cells (anywidget); each has a static fallback."""
