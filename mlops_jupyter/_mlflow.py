@@ -8,6 +8,7 @@ journal calls the run; makes delivery idempotent), ``mlops.notebook`` (relative 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -214,7 +215,9 @@ class Tracking:
 
         with _border():
             folder, _, _ = path.rpartition("/")
-            if path not in {item.path for item in self._client.list_artifacts(run_id, folder or None)}:
+            if path not in {
+                item.path for item in self._client.list_artifacts(run_id, folder or None)
+            }:
                 return None
             return mlflow.artifacts.load_text(f"runs:/{run_id}/{path}")
 
@@ -316,7 +319,9 @@ class Tracking:
         file = Path(location.removeprefix("file://")) / "MLmodel"
         if file.is_file():
             text = file.read_text(encoding="utf-8")
-            text = re.sub(r"(?m)^artifact_path: .*(?:\n  .*)*$", f"artifact_path: models:/{model_id}", text)
+            text = re.sub(
+                r"(?m)^artifact_path: .*(?:\n  .*)*$", f"artifact_path: models:/{model_id}", text
+            )
             file.write_text(text, encoding="utf-8")
 
     def register(self, name: str, run_id: str) -> ModelVersion:
@@ -334,12 +339,12 @@ class Tracking:
             outputs = self._client.get_run(run_id).outputs
             if outputs is None or not outputs.model_outputs:
                 raise InvalidInput(
-                    f"Run {run_id} has no model.", hint="Choose a run in which an estimator was fitted."
+                    f"Run {run_id} has no model.",
+                    hint="Choose a run in which an estimator was fitted.",
                 )
             uri = f"models:/{outputs.model_outputs[-1].model_id}"
-            with self.workspace.lock("mlflow"), open(os.devnull, "w") as quiet:
-                with contextlib.redirect_stderr(quiet):
-                    made = mlflow.register_model(uri, name)
+            with self.workspace.lock("mlflow"), contextlib.redirect_stderr(io.StringIO()):
+                made = mlflow.register_model(uri, name)
         self.workspace.announce("models", name, f"version {made.version}")
         return self.version(name, str(made.version))
 

@@ -172,7 +172,7 @@ class Store:
         with self._begin() as connection:
             body = connection.execute(select(table.c.body).where(table.c.key == key)).scalar()
         if body is None:
-            raise NotFound(f"There is no {cls.__name__.lower()} {key!r}.", hint="List what is there.")
+            raise _unknown(cls, key)
         return from_dict(cls, body)
 
     def all(self, cls: type[T], limit: int | None = None) -> list[T]:
@@ -197,12 +197,10 @@ class Store:
                 select(table.c.body).where(table.c.key == key).with_for_update()
             ).scalar()
             if body is None:
-                raise NotFound(f"There is no {cls.__name__.lower()} {key!r}.")
+                raise _unknown(cls, key)
             item = replace(from_dict(cls, body), **changes)
             connection.execute(
-                update(table)
-                .where(table.c.key == key)
-                .values(written=now(), body=to_dict(item))
+                update(table).where(table.c.key == key).values(written=now(), body=to_dict(item))
             )
         return item
 
@@ -214,7 +212,9 @@ class Store:
 
     # --- audit log: hash-chained, append-only -------------------------------------------------
 
-    def append_audit(self, actor: str, action: str, subject: str, detail: dict[str, Any]) -> AuditEntry:
+    def append_audit(
+        self, actor: str, action: str, subject: str, detail: dict[str, Any]
+    ) -> AuditEntry:
         """Append one entry whose digest (SHA-256) covers it and the entry before it."""
         with self._begin(writes=True) as connection:
             last = connection.execute(
@@ -238,7 +238,9 @@ class Store:
     def audit(self) -> list[AuditEntry]:
         """The whole audit log, oldest first."""
         with self._begin() as connection:
-            rows = connection.execute(select(_AUDIT.c.body).order_by(_AUDIT.c.number)).scalars().all()
+            rows = (
+                connection.execute(select(_AUDIT.c.body).order_by(_AUDIT.c.number)).scalars().all()
+            )
         return [from_dict(AuditEntry, body) for body in rows]
 
 
@@ -247,3 +249,7 @@ def audit_digest(entry: AuditEntry) -> str:
     body = to_dict(replace(entry, digest=""))
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _unknown(cls: type, key: str) -> NotFound:
+    return NotFound(f"There is no {cls.__name__.lower()} {key!r}.", hint="List what is there.")

@@ -89,7 +89,9 @@ def load(root: Path) -> Config:
     except FileNotFoundError:
         raw = {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{FILE_NAME} cannot be read: {error}.", hint="Correct the file.") from error
+        raise InvalidInput(
+            f"{FILE_NAME} cannot be read: {error}.", hint="Correct the file."
+        ) from error
     settings = _checked(Settings, raw, FILE_NAME)
     gates = {}
     for alias, body in settings.gates.items():

@@ -127,4 +127,6 @@ class MissingDependency(MLOpsError):
 
     def __init__(self, what: str, extra: str, missing: str = "") -> None:
         needs = f" needs {missing}, which is not installed." if missing else " is not installed."
-        super().__init__(what + needs, hint=f"Install it with: pip install 'mlops_jupyter[{extra}]'")
+        super().__init__(
+            what + needs, hint=f"Install it with: pip install 'mlops_jupyter[{extra}]'"
+        )

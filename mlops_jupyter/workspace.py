@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import getpass
 import json
 import os
 import tempfile
@@ -284,3 +285,11 @@ class EventTail:
             with contextlib.suppress(ValueError, TypeError):
                 events.append(from_dict(Event, json.loads(line)))
         return events
+
+
+def actor() -> str:
+    """Who acts, for the audit log: ``$MLOPS_ACTOR``, else the login name."""
+    try:
+        return os.environ.get("MLOPS_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
