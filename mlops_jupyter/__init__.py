@@ -36,4 +36,6 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    return [{"module": "mlops_jupyter.server"}]
+    from .server import MLOpsExtension
+
+    return [{"module": "mlops_jupyter.server", "app": MLOpsExtension}]

@@ -45,7 +45,8 @@ class LoadedModel:
     """A model version in memory.
 
     ``predict`` takes a ``(rows, columns)`` pandas DataFrame and returns what the model returns;
-    ``native`` is the flavour's own object where MLflow can give it, else ``None``.
+    ``native`` is the flavour's own object where MLflow can give it, else ``None``; ``method`` is
+    which of its methods ``predict`` calls. A bare ``(rows, n)`` tensor is ``n`` inputs without name.
     """
 
     name: str
@@ -54,6 +55,7 @@ class LoadedModel:
     inputs: list[Field]
     predict: Any
     native: Any
+    method: str = "predict"
 
 
 def _stamp(milliseconds: int | None) -> str | None:
@@ -129,10 +131,20 @@ class Tracking:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         with _border(), self.workspace.lock("mlflow"):
-            mlflow.set_tracking_uri(self.uri)
+            self._choose(mlflow)
             client = mlflow.MlflowClient(self.uri)
             client.search_experiments(max_results=1)  # creates the tables, once
         return client
+
+    def _choose(self, mlflow: Any) -> None:
+        """Point MLflow's fluent functions at this workspace. MLflow also writes the URI into the
+        environment, where it would decide for every other workspace and every child process."""
+        before = os.environ.get("MLFLOW_TRACKING_URI")
+        mlflow.set_tracking_uri(self.uri)
+        if before is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
     @cached_property
     def _experiment_id(self) -> str:
@@ -435,11 +447,27 @@ class Tracking:
             if "sklearn" in loaded.metadata.flavors:
                 native = loaded.get_raw_model()
         schema = loaded.metadata.get_input_schema()
-        inputs = [
-            Field(getattr(item, "name", None), item.type.name, getattr(item, "required", True))
-            for item in (schema.inputs if schema and not schema.is_tensor_spec() else [])
+        method = loaded.metadata.flavors["python_function"].get("predict_fn", "predict")
+        return LoadedModel(
+            name, version, known.run_id, _fields(schema), loaded.predict, native, method
+        )
+
+
+def _fields(schema: Any) -> list[Field]:
+    """The inputs of an MLflow signature; none where there is no signature that has columns."""
+    if schema is None:
+        return []
+    if not schema.is_tensor_spec():
+        return [
+            Field(getattr(item, "name", None), getattr(item.type, "name", str(item.type)), item.required)
+            for item in schema.inputs
         ]
-        return LoadedModel(name, version, known.run_id, inputs, loaded.predict, native)
+    shape = schema.inputs[0].shape
+    if len(schema.inputs) != 1 or len(shape) != 2 or shape[1] < 1:
+        return []
+    names = {"float64": "double", "float32": "float", "int64": "long", "int32": "integer", "bool": "boolean"}
+    kind = schema.inputs[0].type.name
+    return [Field(None, names.get(kind, kind), True)] * int(shape[1])
 
 
 def _name(name: str) -> str:

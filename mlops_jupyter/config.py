@@ -88,10 +88,9 @@ def load(root: Path) -> Config:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raw = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"{FILE_NAME} cannot be read: {error}.", hint="Correct the file."
-        ) from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(f"{FILE_NAME} cannot be read: {reason}.", hint="Correct it.") from error
     settings = _checked(Settings, raw, FILE_NAME)
     gates = {}
     for alias, body in settings.gates.items():

@@ -298,6 +298,135 @@ class Alert:
     status: AlertStatus
 
 
+@dataclass(frozen=True)
+class LabelsAdded:
+    """What a labels file brought to a deployment's records.
+
+    ``matched`` and ``unknown`` count the file's request ids with and without a record (the latter
+    are kept: the record may come later), ``corrected`` those that had another label before.
+    ``labelled`` of the deployment's ``records`` have a label now; ``coverage`` is their share (0 to
+    1). ``label`` is the label's column name.
+    """
+
+    deployment: str
+    label: str
+    matched: int
+    unknown: int
+    corrected: int
+    labelled: int
+    records: int
+    coverage: float
+
+
+# --- what single commands answer --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AuditVerdict:
+    """Whether the audit log is as it was written; no ``problems``: it is."""
+
+    facts: list[str]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """What ``mlops doctor`` found out about this machine and workspace."""
+
+    facts: list[str]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Logs:
+    """The last lines a deployment's process wrote."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder made from a template; ``files`` are relative to it."""
+
+    folder: str
+    template: str
+    files: list[str]
+    next: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer of a deployment to one row."""
+
+    row: int
+    label: Scalar
+    version: str
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class Tour:
+    """What the tour did, from the first run to the retrained model behind the same URL."""
+
+    run: PipelineRun
+    model: str
+    version: str
+    deployment: Deployment
+    prediction: Prediction
+    calm: Report
+    report: Report
+    alert: Alert
+    retraining: PipelineRun
+    promotion: Promotion
+    new_version: str
+    seconds: float
+    next: list[str]
+
+
+# --- bodies of requests under /mlops/api/ -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PromoteRequest:
+    """``POST models/<name>/promote``."""
+
+    version: str
+    alias: str = "champion"
+
+
+@dataclass(frozen=True)
+class PipelineRequest:
+    """``POST pipelines/run``; ``notebook`` is relative to the workspace."""
+
+    notebook: str
+    parameters: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """``POST deployments``: an ``alias`` to follow (``champion`` if neither is given) or a fixed
+    ``version``."""
+
+    model: str
+    name: str
+    alias: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """``POST monitors/<name>/check``: over the ``last`` records, or all since the last version
+    change."""
+
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class EmptyRequest:
+    """The body of requests that need none."""
+
+
 # --- events and errors ------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -91,11 +92,11 @@ def write_atomic(path: Path, data: str | bytes) -> None:
                 file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+                Path(name).unlink()
             raise
 
 
@@ -238,17 +239,13 @@ class Workspace:
         """Append to the event log that ``id`` changed, e.g. ``("runs", run_id, "created")``."""
         path = self.path("events.jsonl")
         line = to_json(Event(noun, id, change, now())) + "\n"
-        with os_errors(".mlops/events.jsonl"):
-            try:
-                if path.stat().st_size > _EVENTS_LIMIT:
-                    os.replace(path, path.with_suffix(".old"))
-            except FileNotFoundError:
-                pass
-            handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
-            try:
-                os.write(handle, line.encode())
-            finally:
-                os.close(handle)
+        with os_errors(".mlops/events.jsonl"), self.lock("events"), path.open("ab") as file:
+            if file.tell() > _EVENTS_LIMIT:
+                path.replace(path.with_suffix(".old"))
+                with path.open("ab") as fresh:
+                    fresh.write(line.encode())
+            else:
+                file.write(line.encode())
 
     def follow(self) -> EventTail:
         """A reader of the events announced from now on."""
@@ -271,20 +268,39 @@ class EventTail:
 
     def read(self) -> list[Event]:
         """The events announced since the last call (one ``stat`` if there are none)."""
-        inode, size = self._stat()
-        if (inode, size) == (self._inode, self._offset):
+        if self._stat() == (self._inode, self._offset):
             return []
-        start = self._offset if inode == self._inode and size >= self._offset else 0
-        with open(self._path, "rb") as file:
-            file.seek(start)
-            data = file.read(size - start)
-        whole = data[: data.rfind(b"\n") + 1]
-        self._inode, self._offset = inode, start + len(whole)
+        lines: list[bytes] = []
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_ino != self._inode:
+                lines += self._rest_of_rotated()
+                self._inode, self._offset = status.st_ino, 0
+            elif status.st_size < self._offset:
+                self._offset = 0
+            lines += self._whole_lines(file)
         events = []
-        for line in whole.splitlines():
+        for line in lines:
             with contextlib.suppress(ValueError, TypeError):
                 events.append(from_dict(Event, json.loads(line)))
         return events
+
+    def _rest_of_rotated(self) -> list[bytes]:
+        """What was appended to the file read so far before it was rotated away."""
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._path.with_suffix(".old").open("rb") as file,
+        ):
+            if os.fstat(file.fileno()).st_ino == self._inode:
+                return self._whole_lines(file)
+        return []
+
+    def _whole_lines(self, file: BinaryIO) -> list[bytes]:
+        file.seek(self._offset)
+        data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole.splitlines()
 
 
 def actor() -> str:

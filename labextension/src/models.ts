@@ -1,0 +1,250 @@
+/**
+ * What crosses the wire. Made by generate_models.py from mlops_jupyter/models.py: edit that file,
+ * then run `jlpm models`.
+ */
+
+export type Scalar = string | number | boolean | null;
+
+export type RunStatus = 'RUNNING' | 'FINISHED' | 'FAILED' | 'KILLED';
+
+export type StepStatus = 'pending' | 'running' | 'ran' | 'cached' | 'failed' | 'skipped';
+
+export type PipelineStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+export type DeploymentStatus = 'starting' | 'ready' | 'failed' | 'stopped';
+
+export type ReportStatus = 'ok' | 'drift' | 'invalid';
+
+export type AlertStatus = 'open' | 'acknowledged' | 'resolved';
+
+export type Severity = 'warning' | 'critical';
+
+export type Noun = 'runs' | 'models' | 'pipelines' | 'deployments' | 'monitors' | 'alerts';
+
+/** One experiment run; `run_id` is MLflow's. */
+export interface Run {
+  run_id: string;
+  name: string;
+  experiment: string;
+  status: RunStatus;
+  started: string;
+  ended: string | null;
+  parameters: Record<string, string>;
+  metrics: Record<string, number>;
+  notebook: string | null;
+  kind: 'model' | 'pipeline' | 'step' | 'run';
+  parent_id: string | null;
+}
+
+/** One executed cell as the journal has it. */
+export interface Cell {
+  number: number;
+  source: string;
+  status: 'ok' | 'error';
+  started: string;
+  seconds: number;
+  output: string;
+  error: string | null;
+}
+
+/** The data that reached a fit: `rows` x `columns`, and the digest of its full content. */
+export interface Dataset {
+  role: string;
+  rows: number;
+  columns: string[];
+  digest: string;
+}
+
+/** A run with all that explains it. */
+export interface RunDetail extends Run {
+  cells: Cell[];
+  data: Dataset[];
+  environment: Record<string, string>;
+  git: Record<string, string>;
+  reproducibility: string[];
+}
+
+/** A parameter that a notebook's `parameters` cell declares. */
+export interface Parameter {
+  name: string;
+  type: string;
+  default: string;
+  help: string;
+}
+
+/** What a step takes from an earlier one. */
+export interface Need {
+  step: string;
+  names: string[];
+  files: string[];
+}
+
+/** A contiguous group of code cells that runs as a unit; `cells` are 0-based indices. */
+export interface Step {
+  name: string;
+  cells: number[];
+  needs: Need[];
+}
+
+/** A notebook seen as steps. */
+export interface Pipeline {
+  notebook: string;
+  parameters: Parameter[];
+  steps: Step[];
+}
+
+/** How one step of a pipeline run went. */
+export interface StepResult {
+  name: string;
+  status: StepStatus;
+  seconds: number | null;
+  reason: string;
+  run_id: string | null;
+}
+
+/**
+ * One execution of a pipeline. `id` is ours and known before the run starts; `run_id` is MLflow's
+ * parent run. `notebook` and `output` are relative to the workspace where they can be.
+ */
+export interface PipelineRun {
+  id: string;
+  run_id: string | null;
+  notebook: string;
+  status: PipelineStatus;
+  started: string;
+  seconds: number | null;
+  output: string;
+  steps: StepResult[];
+  parameters: Record<string, Scalar>;
+  error: string | null;
+}
+
+/** One version of a registered model. */
+export interface ModelVersion {
+  version: string;
+  aliases: string[];
+  run_id: string | null;
+  status: string;
+  created: string;
+  metrics: Record<string, number>;
+}
+
+/** A registered model, newest version first. */
+export interface Model {
+  name: string;
+  versions: ModelVersion[];
+  champion: string | null;
+}
+
+/** One check of a promotion gate with the figures it compared. */
+export interface GateCheck {
+  name: string;
+  passed: boolean;
+  detail: string;
+  value: number | null;
+  limit: number | null;
+}
+
+/** An alias that moved (or was refused). */
+export interface Promotion {
+  model: string;
+  version: string;
+  alias: string;
+  previous: string | null;
+  passed: boolean;
+  checks: GateCheck[];
+}
+
+/** One line of the append-only audit log; `digest` covers the line and `previous`. */
+export interface AuditEntry {
+  number: number;
+  time: string;
+  actor: string;
+  action: string;
+  subject: string;
+  detail: Record<string, unknown>;
+  previous: string;
+  digest: string;
+}
+
+/** A model version behind a deployment and its share of the traffic (0 to 1). */
+export interface ServedVersion {
+  version: string;
+  weight: number;
+}
+
+/** A named, served model. */
+export interface Deployment {
+  name: string;
+  url: string;
+  status: DeploymentStatus;
+  model: string;
+  versions: ServedVersion[];
+  alias: string | null;
+  requests: number;
+  errors: number;
+  p50_ms: number | null;
+  p99_ms: number | null;
+  target: string;
+  error: string | null;
+}
+
+/** Drift of one column. */
+export interface ColumnDrift {
+  column: string;
+  statistic: string;
+  value: number | null;
+  p_value: number | null;
+  threshold: number;
+  drift: boolean;
+}
+
+/** What a check found in a window of data against its reference. */
+export interface Report {
+  status: ReportStatus;
+  rows_reference: number;
+  rows_current: number;
+  drifted_share: number;
+  columns: ColumnDrift[];
+  findings: string[];
+  monitor: string | null;
+  created: string;
+  alert: string | null;
+}
+
+/** Watches a deployment's records against a reference data file. */
+export interface Monitor {
+  name: string;
+  deployment: string;
+  reference: string;
+  drift_share: number;
+  retrain: string | null;
+  retrain_parameter: string | null;
+  last_status: ReportStatus | null;
+  last_checked: string | null;
+}
+
+/** Raised by a report; stays open until someone acknowledges it or a retraining resolves it. */
+export interface Alert {
+  id: string;
+  monitor: string;
+  raised: string;
+  severity: Severity;
+  summary: string;
+  status: AlertStatus;
+}
+
+/** Something in the workspace changed: which kind of thing, which one, and how. */
+export interface Event {
+  noun: Noun;
+  id: string;
+  change: string;
+  time: string;
+}
+
+/** The body of every 4xx and 5xx answer under `/mlops/api/`. */
+export interface ErrorBody {
+  code: string;
+  message: string;
+  hint: string;
+}

@@ -1,0 +1,201 @@
+import { ReactWidget } from '@jupyterlab/ui-components';
+import {
+  PanelWithToolbar,
+  SidePanel,
+  Toolbar,
+  ToolbarButton,
+  refreshIcon
+} from '@jupyterlab/ui-components';
+import type { ITranslator } from '@jupyterlab/translation';
+import { DisposableDelegate, DisposableSet, IDisposable } from '@lumino/disposable';
+import type { Message } from '@lumino/messaging';
+import { ISignal, Signal } from '@lumino/signaling';
+import type { AccordionPanel } from '@lumino/widgets';
+import * as React from 'react';
+import { Language, LanguageContext } from './components';
+import { mlopsIcon } from './icons';
+import type { IMLOpsPanel } from './tokens';
+
+/** The MLOps sidebar: an accordion of sections that other plug-ins bring. */
+export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
+  /**
+   * @param closed Ids of sections that are closed at first.
+   */
+  constructor(
+    translator: ITranslator,
+    private readonly closed: Set<string>
+  ) {
+    super({ translator });
+    this.language = {
+      trans: translator.load('mlops_jupyter'),
+      locale: language(translator.languageCode)
+    };
+    this.id = 'mlops-panel';
+    this.addClass('mlops-Panel');
+    this.title.icon = mlopsIcon;
+    this.title.caption = this.language.trans.__('MLOps');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', this.title.caption);
+    this.accordion.expansionToggled.connect((_, index) => {
+      const section = this.sections[index];
+      if (section) {
+        this.closed[section.isHidden ? 'add' : 'delete'](section.section.id);
+        this._closedChanged.emit([...this.closed]);
+      }
+    });
+  }
+
+  /** Emits the ids of all closed sections when a person opened or closed one. */
+  get closedChanged(): ISignal<this, string[]> {
+    return this._closedChanged;
+  }
+
+  /** Emitted when someone wants the sidebar to be in front. */
+  get revealRequested(): ISignal<this, void> {
+    return this._revealRequested;
+  }
+
+  add(section: IMLOpsPanel.ISection): IDisposable {
+    const widget = new SectionWidget(section, this.language);
+    const place = this.sections.findIndex(other => other.section.rank > section.rank);
+    const index = place < 0 ? this.sections.length : place;
+    this.insertWidget(index, widget);
+    if (this.closed.has(section.id)) {
+      this.accordion.collapse(index);
+    }
+    if (this.isVisible) {
+      widget.wake();
+    }
+    return new DisposableDelegate(() => widget.dispose());
+  }
+
+  reveal(id: string): void {
+    const index = this.sections.findIndex(widget => widget.section.id === id);
+    if (index >= 0) {
+      this.accordion.expand(index);
+    }
+    this._revealRequested.emit();
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this.sections.forEach(section => section.wake());
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    if (this.isVisible) {
+      this.sections.forEach(section => section.wake());
+    }
+  }
+
+  protected override onBeforeHide(msg: Message): void {
+    this.sections.forEach(section => section.sleep());
+    super.onBeforeHide(msg);
+  }
+
+  private get accordion(): AccordionPanel {
+    return this.content as AccordionPanel;
+  }
+
+  private get sections(): SectionWidget[] {
+    return this.widgets as SectionWidget[];
+  }
+
+  private readonly language: Language;
+  private readonly _closedChanged = new Signal<this, string[]>(this);
+  private readonly _revealRequested = new Signal<this, void>(this);
+}
+
+/** A section's body, with count, actions and Refresh in its title. */
+class SectionWidget extends PanelWithToolbar {
+  constructor(
+    readonly section: IMLOpsPanel.ISection,
+    language: Language
+  ) {
+    super({ toolbar: new Toolbar() });
+    const { trans } = language;
+    this.id = `mlops-section-${section.id}`;
+    this.addClass('mlops-Section');
+    this.title.label = section.title;
+    this.toolbar.node.setAttribute('aria-label', trans.__('%1 actions', section.title));
+    this.toolbar.addItem('badge', new BadgeWidget(section));
+    for (const action of section.actions ?? []) {
+      const button = new ToolbarButton({
+        icon: action.icon,
+        tooltip: action.label,
+        onClick: () => action.run()
+      });
+      this.toolbar.addItem(action.label, button);
+    }
+    const refresh = new ToolbarButton({
+      icon: refreshIcon,
+      tooltip: trans.__('Refresh %1', section.title),
+      onClick: () => section.stores.forEach(store => void store.refresh())
+    });
+    this.toolbar.addItem('refresh', refresh);
+    const body = ReactWidget.create(
+      <LanguageContext.Provider value={language}>{section.render()}</LanguageContext.Provider>
+    );
+    body.addClass('mlops-Section-body');
+    this.addWidget(body);
+  }
+
+  /** Keep what is shown up to date. */
+  wake(): void {
+    this.watching ??= DisposableSet.from(this.section.stores.map(store => store.watch()));
+  }
+
+  /** Nobody looks: leave the server alone. */
+  sleep(): void {
+    this.watching?.dispose();
+    this.watching = null;
+  }
+
+  override dispose(): void {
+    this.sleep();
+    super.dispose();
+  }
+
+  private watching: IDisposable | null = null;
+}
+
+/** The count in a section's title. */
+class BadgeWidget extends ReactWidget {
+  constructor(private readonly section: IMLOpsPanel.ISection) {
+    super();
+    this.addClass('mlops-BadgeHolder');
+    section.stores.forEach(store => store.changed.connect(() => this.update(), this));
+  }
+
+  protected override render(): React.ReactElement | null {
+    const badge = this.section.badge();
+    return (
+      badge && (
+        <span
+          className="mlops-Badge"
+          data-tone={badge.tone ?? 'plain'}
+          role="status"
+          aria-label={badge.label}
+          title={badge.label}
+        >
+          {badge.text}
+        </span>
+      )
+    );
+  }
+
+  override dispose(): void {
+    Signal.clearData(this);
+    super.dispose();
+  }
+}
+
+/** The BCP 47 tag of JupyterLab's language code (`zh_CN`, `default`). */
+function language(code: string): string {
+  try {
+    return Intl.getCanonicalLocales(code === 'default' ? 'en' : code.replace('_', '-'))[0] ?? 'en';
+  } catch {
+    return 'en';
+  }
+}

@@ -1,0 +1,368 @@
+"""The server extension: who may ask, what is refused, what is answered, what is said live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tornado.httpclient import HTTPResponse
+
+from mlops_jupyter import models
+from mlops_jupyter._store import Store
+from mlops_jupyter.errors import InvalidInput
+from mlops_jupyter.server.relay import MANY, SCHEMA_ID, coalesce
+from mlops_jupyter.server.requests import check_name, parse
+from mlops_jupyter.server.routes import PREFIX, ROUTES
+from mlops_jupyter.workspace import ENV, Workspace
+
+LISTS = ("runs", "models", "pipelines", "deployments", "monitors", "alerts", "audit")
+PATHS = [(route.method, re.sub(r"\(\?P<.*?\)", "x", route.path)) for route in ROUTES]
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: Any
+
+    @property
+    def code(self) -> str:
+        """The code of an ErrorBody; fails when the answer is none."""
+        assert set(self.body) == {"code", "message", "hint"}, self.body
+        assert "Traceback" not in json.dumps(self.body)
+        return str(self.body["code"])
+
+
+Ask = Callable[..., Awaitable[Answer]]
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, Any]:
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"mlops_jupyter": True},
+            "reraise_server_extension_failures": True,
+        }
+    }
+
+
+@pytest.fixture
+def root(jp_root_dir: Path) -> Path:
+    return jp_root_dir
+
+
+@pytest.fixture
+def project(root: Path) -> Workspace:
+    return Workspace(root).ensure()
+
+
+@pytest.fixture
+def ask(jp_serverapp: Any, http_server_client: Any, jp_base_url: str) -> Ask:
+    """``await ask("POST", "models/a/promote", {...})``; ``auth=False`` leaves the token out."""
+
+    async def call(
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        auth: bool = True,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        token = {"Authorization": f"token {jp_serverapp.identity_provider.token}"} if auth else {}
+        raw = body if isinstance(body, bytes) else json.dumps(body) if body is not None else None
+        response: HTTPResponse = await http_server_client.fetch(
+            f"{jp_base_url}{PREFIX}/{path}",
+            method=method,
+            body=raw,
+            headers={**token, **(headers or {})},
+            raise_error=False,
+            follow_redirects=False,
+            allow_nonstandard_methods=True,
+            request_timeout=60,
+        )
+        assert response.headers["Content-Type"].startswith("application/json")
+        return Answer(response.code, json.loads(response.body), response.headers)
+
+    return call
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Wait on the loop for a real condition."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"still {found!r} after {seconds:g} s"
+        await asyncio.sleep(0.02)
+    return found
+
+
+# --- who may ask ------------------------------------------------------------------------------
+
+
+async def test_every_route_refuses_strangers(ask: Ask, project: Workspace) -> None:
+    assert len(PATHS) > 15
+    for method, path in PATHS:
+        answer = await ask(method, path, {} if method == "POST" else None, auth=False)
+        assert (answer.status, answer.code) == (403, "Forbidden"), (method, path)
+
+
+async def test_a_page_of_another_site_cannot_post(
+    ask: Ask, jp_serverapp: Any, http_server_client: Any, jp_base_url: str, project: Workspace
+) -> None:
+    token = jp_serverapp.identity_provider.token
+    login = await http_server_client.fetch(
+        f"{jp_base_url}login?token={token}", follow_redirects=False, raise_error=False
+    )
+    cookies = [header.split(";")[0] for header in login.headers.get_list("Set-Cookie")]
+    jar = {"Cookie": "; ".join(cookies)}
+    assert any("username" in cookie for cookie in cookies)
+    xsrf = next(cookie for cookie in cookies if cookie.startswith("_xsrf=")).partition("=")[2]
+    for method, path in PATHS:
+        if method == "GET":
+            continue
+        body = {} if method == "POST" else None
+        refused = await ask(method, path, body, auth=False, headers=jar)
+        assert (refused.status, refused.code) == (403, "Forbidden"), (method, path)
+        known = await ask(method, path, body, auth=False, headers={**jar, "X-XSRFToken": xsrf})
+        assert known.status != 403, (method, path)
+
+
+async def test_the_authorizer_is_asked_for_each_method(
+    ask: Ask, jp_serverapp: Any, project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def is_authorized(handler: Any, user: Any, action: str, resource: str) -> bool:
+        asked.append((action, resource))
+        return action == "read"
+
+    monkeypatch.setattr(jp_serverapp.authorizer, "is_authorized", is_authorized)
+    assert (await ask("GET", "deployments")).status == 200
+    assert (await ask("POST", "deployments", {})).code == "Forbidden"
+    assert (await ask("DELETE", "deployments/x")).code == "Forbidden"
+    assert asked == [("read", "mlops"), ("write", "mlops"), ("write", "mlops")]
+
+
+# --- a folder that is no workspace ------------------------------------------------------------
+
+
+async def test_an_empty_folder_has_nothing_and_stays_empty(ask: Ask, root: Path) -> None:
+    for path in LISTS:
+        answer = await ask("GET", path)
+        assert (answer.status, answer.body) == (200, []), path
+    for method, path in PATHS:
+        if "x" not in path.split("/"):
+            continue
+        body = {"version": "1"} if path.endswith("promote") else None
+        answer = await ask(method, path, body)
+        assert (answer.status, answer.code) == (404, "NotFound"), (method, path)
+        assert "'x'" in answer.body["message"]
+    answer = await ask("POST", "deployments", {"model": "m", "name": "d"})
+    assert (answer.status, answer.code) == (404, "NotFound")
+    assert not list(root.iterdir())
+
+
+def test_kernels_get_the_servers_workspace(project: Workspace, jp_serverapp: Any) -> None:
+    assert os.environ[ENV] == str(project.root)
+
+
+def test_the_workspace_is_found_above_the_servers_folder(
+    root: Path, jp_configurable_serverapp: Any
+) -> None:
+    (root / "mlops.toml").write_text("")
+    (root / "notebooks").mkdir()
+    jp_configurable_serverapp(root_dir=root / "notebooks")
+    assert os.environ[ENV] == str(root)
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+async def test_unknown_paths_and_methods(ask: Ask, project: Workspace) -> None:
+    assert (await ask("GET", "nothing/here")).code == "NotFound"
+    assert (await ask("GET", "nothing", auth=False)).code == "Forbidden"
+    answer = await ask("POST", "runs", {})
+    assert (answer.status, answer.code) == (405, "MethodNotAllowed")
+    assert answer.headers["Allow"] == "GET"
+    assert (await ask("PUT", "runs", {})).status == 405
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "ten", "1e2", "", "9" * 5000, "٣"])
+async def test_bad_page_sizes(ask: Ask, limit: str) -> None:
+    from urllib.parse import quote
+
+    for path in LISTS:
+        answer = await ask("GET", f"{path}?limit={quote(limit)}")
+        assert (answer.status, answer.code) == (400, "InvalidInput")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b'{"version": NaN}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        ([], "object"),
+        ("text", "object"),
+        ({}, "'version' is missing"),
+        (b"", "'version' is missing"),
+        ({"version": 1}, "'version' must be text"),
+        ({"version": None}, "'version' must be text"),
+        ({"version": "1", "stage": "x"}, "Unknown key 'stage'"),
+        ({"version": "1", "alias": "a/../b"}, "'a/../b'"),
+        (b'{"version": "\\ud800"}', "not valid text"),
+        ({"version": "\0"}, "NUL"),
+    ],
+)
+async def test_bad_bodies(ask: Ask, body: Any, named: str) -> None:
+    answer = await ask("POST", "models/m/promote", body)
+    assert (answer.status, answer.code) == (400, "InvalidInput")
+    assert named in answer.body["message"]
+
+
+async def test_a_body_that_is_too_large(ask: Ask) -> None:
+    answer = await ask("POST", "models/m/promote", {"version": "1" * 1_000_001})
+    assert answer.status == 413
+    assert answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    "notebook",
+    ["../secret.ipynb", "/etc/passwd", "a/../../secret.ipynb", "link/secret.ipynb", "..", ""],
+)
+async def test_paths_out_of_the_workspace(ask: Ask, root: Path, notebook: str) -> None:
+    from urllib.parse import quote
+
+    (root.parent / "secret.ipynb").write_text("{}")
+    (root / "link").symlink_to(root.parent)
+    for answer in (
+        await ask("POST", "pipelines/run", {"notebook": notebook}),
+        await ask("GET", f"pipelines/show?notebook={quote(notebook)}"),
+    ):
+        assert answer.status in (400, 404)
+        assert answer.code in ("InvalidInput", "NotFound")
+    assert not (root / ".mlops").exists()
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fx", "%2Fetc%2Fpasswd", "..", "%00", "a%5Cb", "%0A"])
+async def test_names_that_walk(ask: Ask, project: Workspace, name: str) -> None:
+    for method, path in PATHS:
+        if "x" not in path.split("/"):
+            continue
+        answer = await ask(method, re.sub(r"\bx\b", lambda _: name, path))
+        assert (answer.status, answer.code) == (400, "InvalidInput"), (method, path)
+
+
+async def test_a_bug_is_not_told(
+    ask: Ask, project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret inside")
+
+    Store(project).append_audit("me", "a", "b", {})
+    monkeypatch.setattr("mlops_jupyter.governance.audit_log", broken)
+    answer = await ask("GET", "audit")
+    assert (answer.status, answer.code) == (500, "InternalError")
+    assert "secret" not in json.dumps(answer.body)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | st.integers() | st.text()))
+def test_any_body_is_read_or_refused(data: dict[str, Any]) -> None:
+    try:
+        read = parse(models.DeployRequest, json.dumps(data).encode())
+    except InvalidInput as error:
+        assert error.hint
+    else:
+        assert models.to_dict(read).items() >= data.items()
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False),
+    )
+)
+def test_parameters_keep_their_types(parameters: dict[str, Any]) -> None:
+    body = models.PipelineRequest("a.ipynb", parameters)
+    assert parse(models.PipelineRequest, models.to_json(body).encode()) == body
+
+
+@given(st.text(max_size=300))
+def test_a_name_is_one_part_of_a_path(name: str) -> None:
+    try:
+        check_name(name, "thing")
+    except InvalidInput:
+        return
+    assert Path("/a", name).parts == ("/", "a", name)
+    assert Path("/a", name).resolve().parent == Path("/a")
+
+
+# --- what is answered -------------------------------------------------------------------------
+
+
+async def test_audit_newest_first_and_paged(ask: Ask, project: Workspace) -> None:
+    for number in range(3):
+        Store(project).append_audit("me", "did", str(number), {"x": float("nan")})
+    answer = await ask("GET", "audit?limit=2")
+    assert [entry["subject"] for entry in answer.body] == ["2", "1"]
+    assert answer.body[0]["detail"] == {"x": None}
+
+
+# --- what is said live ------------------------------------------------------------------------
+
+
+async def test_changes_reach_the_browser(project: Workspace, jp_ws_fetch: Any) -> None:
+    socket = await jp_ws_fetch("api", "events", "subscribe")
+    for number in range(20):
+        project.announce("runs", "r1", f"logged {number}")
+    project.announce("models", "m", "champion 2")
+    seen: list[dict[str, Any]] = []
+    while not any(event["noun"] == "models" for event in seen):
+        message = json.loads(await asyncio.wait_for(socket.read_message(), 30))
+        if message["schema_id"] == SCHEMA_ID:
+            seen.append(message)
+    runs = [event for event in seen if event["noun"] == "runs"]
+    assert runs[-1]["change"] == "logged 19"
+    assert len(runs) < 20
+    assert seen[-1] | {"time": ""} == {
+        "noun": "models",
+        "id": "m",
+        "change": "champion 2",
+        "time": "",
+        "schema_id": SCHEMA_ID,
+    } | {key: value for key, value in seen[-1].items() if key.startswith("__")}
+    socket.close()
+
+
+async def test_a_workspace_that_begins_later_is_watched(root: Path, jp_ws_fetch: Any) -> None:
+    socket = await jp_ws_fetch("api", "events", "subscribe")
+    Workspace(root).announce("runs", "first", "created")
+    while True:
+        message = json.loads(await asyncio.wait_for(socket.read_message(), 30))
+        if message["schema_id"] == SCHEMA_ID:
+            assert message["id"] == "first"
+            break
+    socket.close()
+
+
+def test_bursts_become_few_events() -> None:
+    def event(noun: Any, number: int, change: str = "x") -> models.Event:
+        return models.Event(noun, str(number), change, models.now())
+
+    assert coalesce([]) == []
+    twice = coalesce([event("runs", 1, "a"), event("models", 1), event("runs", 1, "b")])
+    assert [(e.noun, e.change) for e in twice] == [("runs", "b"), ("models", "x")]
+    assert len(coalesce(event("runs", n) for n in range(MANY))) == MANY
+    many = coalesce([*(event("runs", n) for n in range(MANY + 1)), event("models", 7)])
+    assert [(e.noun, e.id) for e in many] == [("runs", ""), ("models", "7")]
