@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LABEXTENSION := mlops_jupyter/labextension
 BUNDLE := $(LABEXTENSION)/static/style.js
-LINK := $(VENV)/share/jupyter/labextensions/mlops-jupyter
+LINKS := $(VENV)/share/jupyter/labextensions/mlops-jupyter \
+	$(VENV)/etc/jupyter/jupyter_server_config.d/mlops_jupyter.json
 SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
 	$(wildcard labextension/*.json)
 
@@ -24,8 +25,9 @@ help:  ## this list
 demo: .make/runtime  ## the tour, end to end, without a browser: about a minute, most of it set-up
 	$(BIN)/mlops demo $(DEMO)
 
-lab: .make/lab  ## JupyterLab with the sidebar, on this folder
-	$(BIN)/mlops lab
+lab: .make/lab  ## JupyterLab with the sidebar, on the tour's project
+	@[ -d $(DEMO) ] || $(BIN)/mlops init $(DEMO)
+	$(BIN)/mlops lab -w $(DEMO) $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_ARGS)
 
 test: .make/test .make/lab browser  ## all tests, those in a real browser too
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -44,7 +46,7 @@ build: .make/build $(BUNDLE)  ## sdist and wheel in dist/, with the prebuilt ext
 	@ls dist
 
 bench: .make/test  ## the budgets, as ratios measured in one run
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' $(PYTEST_ARGS)
 
 clean:  ## removes all that these targets made, .venv too
 	rm -rf .make .venv build dist $(LABEXTENSION) labextension/node_modules labextension/lib \
@@ -73,19 +75,12 @@ clean:  ## removes all that these targets made, .venv too
 	fi
 	@touch $@
 
-# The link to the bundle goes first and comes back after: an installer would write through it.
+# The links into labextension/ go first and come back after: an installer would write through them.
 define install
 	@echo "Installing what '$(1)' needs (only when pyproject.toml changes)"
-	@if [ -L $(LINK) ]; then rm $(LINK); fi
+	@for link in $(LINKS); do if [ -L $$link ]; then rm $$link; fi; done
 	@$(BIN)/python scripts/install.py $(BIN)/python -e '.[$(2)]'
-	$(if $(wildcard $(BUNDLE)),$(link))
-endef
-
-define link
-	@rm -rf $(LINK)
-	@mkdir -p $(dir $(LINK)) $(VENV)/etc/jupyter/jupyter_server_config.d
-	@ln -s ../../../../$(LABEXTENSION) $(LINK)
-	@cp labextension/jupyter_server_config.json $(VENV)/etc/jupyter/jupyter_server_config.d/mlops_jupyter.json
+	@[ ! -f $(BUNDLE) ] || $(BIN)/python labextension/link.py
 endef
 
 .make/runtime: .make/venv pyproject.toml
@@ -124,7 +119,7 @@ $(BUNDLE): .make/node_modules $(SOURCES)
 		|| { cat "$(CURDIR)/.make/jlpm.log" >&2; exit 1; }
 
 .make/lab: .make/runtime $(BUNDLE)
-	$(link)
+	@$(BIN)/python labextension/link.py
 	@touch $@
 
 # --- a browser for the tests ----------------------------------------------------------------------

@@ -2,7 +2,7 @@ import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['lib/', 'node_modules/', 'style/', '*.mjs', '*.config.ts'] },
+  { ignores: ['lib/', 'node_modules/', 'style/', 'test/', '*.mjs', '*.config.ts'] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   reactHooks.configs['recommended-latest'],

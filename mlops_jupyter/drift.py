@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from . import plugins
-from ._columns import Column, Table
+from ._tables import Column, Table
 from .errors import InvalidInput
 from .models import ColumnDrift, Report, ReportStatus, now
-from .statistics.base import Counts, Kind, Sample, Statistic
 from .statistics.selection import FEW_VALUES, default_statistic
+
+if TYPE_CHECKING:
+    from .statistics.base import Counts, Kind, Sample, Statistic
 
 DRIFT_SHARE = 0.5
 FEW_ROWS = 30
 _MISSING_CHANGE = 0.01
 _MANY_CATEGORIES = 50
+_NAMED_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,32 @@ def compare_tables(
         findings=findings + [finding for item in judged for finding in item.findings],
         created=now(),
     )
+
+
+def summarize(report: Report) -> str:
+    """One line on a report: how many columns drifted, and the strongest of them with effect size,
+    p-value and rows in the window. A column's strength is how far it is beyond its threshold."""
+    judged = [column for column in report.columns if not (column.value is column.p_value is None)]
+    drifted = sorted((column for column in judged if column.drift), key=_strength, reverse=True)
+    named = [_describe(column, report.rows_current) for column in drifted[:_NAMED_COLUMNS]]
+    if len(drifted) > _NAMED_COLUMNS:
+        named.append(f"{len(drifted) - _NAMED_COLUMNS} more")
+    line = f"{len(drifted)} of {len(judged)} columns drifted"
+    return f"{line} ({'; '.join(named)})" if named else line
+
+
+def _strength(column: ColumnDrift) -> tuple[float, float]:
+    value = abs(math.inf if column.value is None else column.value)
+    if column.p_value is None:
+        return value / column.threshold, value
+    return math.log(max(column.p_value, 1e-320)) / math.log(column.threshold), value
+
+
+def _describe(column: ColumnDrift, rows: int) -> str:
+    symbol = plugins.load("statistics", column.statistic).symbol
+    value = "infinite" if column.value is None else f"{column.value:.3g}"
+    p_value = "" if column.p_value is None else f", p={column.p_value:.2g}"
+    return f"{column.column} {column.statistic} {symbol}={value}{p_value}, n={rows:,}"
 
 
 def _common(

@@ -397,7 +397,7 @@ class PromoteRequest:
 
 @dataclass(frozen=True)
 class PipelineRequest:
-    """``POST pipelines/run``; ``notebook`` is relative to the workspace."""
+    """``POST pipelines/run``; ``notebook`` is relative to the server's folder."""
 
     notebook: str
     parameters: dict[str, Scalar] = field(default_factory=dict)

@@ -33,6 +33,7 @@ _SETTINGS = {
 }
 #: Where pip takes settings from; later ones win.
 _SECTIONS = ("global", "install", ":env:")
+_PIP = ("-m", "pip", "--disable-pip-version-check")
 
 
 def settings(listing: str) -> dict[str, str]:
@@ -59,13 +60,11 @@ def settings(listing: str) -> dict[str, str]:
     return chosen
 
 
-def _pip(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [python, "-m", "pip", "--disable-pip-version-check", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _run(
+    *command: str, quiet: bool = False, known: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**(known or {}), **os.environ}
+    return subprocess.run(command, check=False, capture_output=quiet, text=True, env=environment)
 
 
 def _uv() -> str | None:
@@ -73,9 +72,9 @@ def _uv() -> str | None:
     here = sysconfig.get_path("scripts")
     for path in (here, None):
         found = shutil.which("uv", path=path)
-        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+        if found and _run(found, "--version", quiet=True).returncode == 0:
             return found
-    if _pip(sys.executable, "install", "--quiet", "uv").returncode == 0:
+    if _run(sys.executable, *_PIP, "install", "uv", quiet=True).returncode == 0:
         return shutil.which("uv", path=here)
     return None
 
@@ -90,13 +89,12 @@ def install(python: str, requirements: list[str]) -> int:
     """
     uv = _uv() if os.environ.get("INSTALLER") != "pip" else None
     if uv:
-        known = settings(_pip(sys.executable, "config", "list").stdout)
+        known = settings(_run(sys.executable, *_PIP, "config", "list", quiet=True).stdout)
         command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
-        if subprocess.run([*command, *requirements], env={**known, **os.environ}).returncode == 0:
+        if _run(*command, *requirements, known=known).returncode == 0:
             return 0
-        print("uv did not succeed; trying with pip.", file=sys.stderr)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
-    return subprocess.run([*pip, *requirements]).returncode
+        sys.stderr.write("uv did not succeed; trying with pip.\n")
+    return _run(python, *_PIP, "install", "-qq", *requirements).returncode
 
 
 if __name__ == "__main__":

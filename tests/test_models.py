@@ -7,7 +7,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_jupyter import models
@@ -48,6 +48,7 @@ def test_all_are_frozen(cls):
 
 @pytest.mark.parametrize("cls", DATACLASSES, ids=lambda cls: cls.__name__)
 def test_round_trip_through_json(cls):
+    @settings(max_examples=30)
     @given(instances(cls))
     def round_trip(item):
         assert models.from_dict(cls, json.loads(models.to_json(item))) == item

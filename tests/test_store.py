@@ -47,7 +47,7 @@ def store(workspace: Workspace) -> Store:
 
 
 @pytest.mark.parametrize(
-    ("item", "key"), zip(ITEMS, KEYS, strict=True), ids=lambda x: type(x).__name__
+    ("item", "key"), list(zip(ITEMS, KEYS, strict=True)), ids=lambda x: type(x).__name__
 )
 def test_what_is_put_is_there_for_another_process(store, workspace, item, key):
     store.put(item)

@@ -65,7 +65,7 @@ def test_a_newer_layout_is_refused(workspace):
 @pytest.mark.parametrize("text", ["", "one", "\x00"])
 def test_a_broken_version_file_is_one_clear_line(workspace, text):
     workspace.path("version").write_text(text)
-    with pytest.raises(Unavailable, match=".mlops/version"):
+    with pytest.raises(Unavailable, match="version cannot be read"):
         workspace.ensure()
 
 

@@ -31,7 +31,7 @@ export class Client {
   ) {
     events.connect((_, emission) => {
       if (emission.schema_id === CHANGED) {
-        this.invalidate(emission['noun'] as Noun);
+        this.invalidate(emission.noun as Noun);
       }
     });
   }

@@ -124,13 +124,15 @@ export function IconButton(props: {
 export function Properties(props: {
   title: string;
   entries: [string, React.ReactNode][];
+  /** Do not show the title. */
+  bare?: boolean;
 }): React.ReactElement | null {
   if (props.entries.length === 0) {
     return null;
   }
   return (
     <section className="mlops-Properties" aria-label={props.title}>
-      <h4>{props.title}</h4>
+      {!props.bare && <h4>{props.title}</h4>}
       <dl>
         {props.entries.map(([name, value]) => (
           <div key={name}>

@@ -41,11 +41,8 @@ const MARKS = {
     'success',
     `${DISC}<path d="M5 8.2l2.1 2.1 4-4.4" class="mlops-mark"/>`
   ),
-  cached: status(
-    'cached',
-    'success',
-    `${RING}<path d="M5.2 8.1l2 2 3.7-4.1" class="mlops-line"/>`
-  ),
+  cached: status('cached', 'success', `${RING}<path d="M5.2 8.1l2 2 3.7-4.1" class="mlops-line"/>`),
+  seen: status('seen', 'muted', `${RING}<path d="M5.2 8.1l2 2 3.7-4.1" class="mlops-line"/>`),
   failed: status(
     'failed',
     'error',

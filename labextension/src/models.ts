@@ -234,6 +234,103 @@ export interface Alert {
   status: AlertStatus;
 }
 
+/**
+ * What a labels file brought to a deployment's records. `matched` and `unknown` count the file's
+ * request ids with and without a record (the latter are kept: the record may come later),
+ * `corrected` those that had another label before. `labelled` of the deployment's `records` have a
+ * label now; `coverage` is their share (0 to 1). `label` is the label's column name.
+ */
+export interface LabelsAdded {
+  deployment: string;
+  label: string;
+  matched: number;
+  unknown: number;
+  corrected: number;
+  labelled: number;
+  records: number;
+  coverage: number;
+}
+
+/** Whether the audit log is as it was written; no `problems`: it is. */
+export interface AuditVerdict {
+  facts: string[];
+  problems: string[];
+}
+
+/** What `mlops doctor` found out about this machine and workspace. */
+export interface Doctor {
+  facts: string[];
+  problems: string[];
+}
+
+/** The last lines a deployment's process wrote. */
+export interface Logs {
+  name: string;
+  text: string;
+}
+
+/** A project folder made from a template; `files` are relative to it. */
+export interface Project {
+  folder: string;
+  template: string;
+  files: string[];
+  next: string;
+}
+
+/** One answer of a deployment to one row. */
+export interface Prediction {
+  row: number;
+  label: Scalar;
+  version: string;
+  latency_ms: number;
+}
+
+/** What the tour did, from the first run to the retrained model behind the same URL. */
+export interface Tour {
+  run: PipelineRun;
+  model: string;
+  version: string;
+  deployment: Deployment;
+  prediction: Prediction;
+  calm: Report;
+  report: Report;
+  alert: Alert;
+  retraining: PipelineRun;
+  promotion: Promotion;
+  new_version: string;
+  seconds: number;
+  next: string[];
+}
+
+/** `POST models/<name>/promote`. */
+export interface PromoteRequest {
+  version: string;
+  alias: string;
+}
+
+/** `POST pipelines/run`; `notebook` is relative to the server's folder. */
+export interface PipelineRequest {
+  notebook: string;
+  parameters: Record<string, Scalar>;
+}
+
+/** `POST deployments`: an `alias` to follow (`champion` if neither is given) or a fixed `version`. */
+export interface DeployRequest {
+  model: string;
+  name: string;
+  alias: string | null;
+  version: string | null;
+}
+
+/** `POST monitors/<name>/check`: over the `last` records, or all since the last version change. */
+export interface CheckRequest {
+  last: number | null;
+}
+
+/** The body of requests that need none. */
+export interface EmptyRequest {
+}
+
 /** Something in the workspace changed: which kind of thing, which one, and how. */
 export interface Event {
   noun: Noun;

@@ -1,6 +1,7 @@
-import { ReactWidget } from '@jupyterlab/ui-components';
 import {
+  AccordionToolbar,
   PanelWithToolbar,
+  ReactWidget,
   SidePanel,
   Toolbar,
   ToolbarButton,
@@ -10,22 +11,22 @@ import type { ITranslator } from '@jupyterlab/translation';
 import { DisposableDelegate, DisposableSet, IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { ISignal, Signal } from '@lumino/signaling';
-import type { AccordionPanel } from '@lumino/widgets';
+import { AccordionPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 import { Language, LanguageContext } from './components';
 import { mlopsIcon } from './icons';
+import { share } from './share';
 import type { IMLOpsPanel } from './tokens';
+
+/** No open section is lower than this, in pixels. */
+const MINIMUM = 32;
 
 /** The MLOps sidebar: an accordion of sections that other plug-ins bring. */
 export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
-  /**
-   * @param closed Ids of sections that are closed at first.
-   */
-  constructor(
-    translator: ITranslator,
-    private readonly closed: Set<string>
-  ) {
-    super({ translator });
+  constructor(translator: ITranslator) {
+    const accordion = new AccordionPanel({ layout: AccordionToolbar.createLayout({}) });
+    super({ translator, content: accordion });
+    this.accordion = accordion;
     this.language = {
       trans: translator.load('mlops_jupyter'),
       locale: language(translator.languageCode)
@@ -36,7 +37,12 @@ export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
     this.title.caption = this.language.trans.__('MLOps');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', this.title.caption);
+    this.accordion.handleMoved.connect(() => {
+      this.fitting = false;
+    });
     this.accordion.expansionToggled.connect((_, index) => {
+      this.fitting = true;
+      this.arrange();
       const section = this.sections[index];
       if (section) {
         this.closed[section.isHidden ? 'add' : 'delete'](section.section.id);
@@ -55,11 +61,23 @@ export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
     return this._revealRequested;
   }
 
+  /** Close the sections with these ids, also those that come later. */
+  closeSections(ids: string[]): void {
+    ids.forEach(id => this.closed.add(id));
+    this.sections.forEach((widget, index) => {
+      if (this.closed.has(widget.section.id)) {
+        this.accordion.collapse(index);
+      }
+    });
+  }
+
   add(section: IMLOpsPanel.ISection): IDisposable {
-    const widget = new SectionWidget(section, this.language);
+    const widget = new SectionWidget(section, this.language, () => this.arrange());
     const place = this.sections.findIndex(other => other.section.rank > section.rank);
     const index = place < 0 ? this.sections.length : place;
+    this.sections.splice(index, 0, widget);
     this.insertWidget(index, widget);
+    widget.disposed.connect(() => this.sections.splice(this.sections.indexOf(widget), 1));
     if (this.closed.has(section.id)) {
       this.accordion.collapse(index);
     }
@@ -94,14 +112,40 @@ export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
     super.onBeforeHide(msg);
   }
 
-  private get accordion(): AccordionPanel {
-    return this.content as AccordionPanel;
+  protected override onResize(msg: Widget.ResizeMessage): void {
+    super.onResize(msg);
+    this.arrange();
   }
 
-  private get sections(): SectionWidget[] {
-    return this.widgets as SectionWidget[];
+  /** Give each open section the height its rows need, unless a person moved a border. */
+  private arrange(): void {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      if (!this.fitting || !this.isVisible) {
+        return;
+      }
+      const open = this.sections.filter(section => !section.isHidden);
+      const available = open.reduce((sum, section) => sum + section.node.offsetHeight, 0);
+      const heights = share(
+        this.sections.map(section => (section.isHidden ? 0 : section.wanted)),
+        available
+      );
+      // What nobody needs is left below the last one.
+      const last = open.at(-1);
+      const left = available - heights.reduce((sum, height) => sum + height, 0);
+      if (last && available > 0) {
+        const index = this.sections.indexOf(last);
+        heights[index] = (heights[index] ?? 0) + left;
+        this.accordion.setRelativeSizes(heights);
+      }
+    });
   }
 
+  private fitting = true;
+  private frame: number | null = null;
+  private readonly closed = new Set<string>();
+  private readonly accordion: AccordionPanel;
+  private readonly sections: SectionWidget[] = [];
   private readonly language: Language;
   private readonly _closedChanged = new Signal<this, string[]>(this);
   private readonly _revealRequested = new Signal<this, void>(this);
@@ -111,7 +155,8 @@ export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
 class SectionWidget extends PanelWithToolbar {
   constructor(
     readonly section: IMLOpsPanel.ISection,
-    language: Language
+    language: Language,
+    resized: () => void
   ) {
     super({ toolbar: new Toolbar() });
     const { trans } = language;
@@ -135,10 +180,19 @@ class SectionWidget extends PanelWithToolbar {
     });
     this.toolbar.addItem('refresh', refresh);
     const body = ReactWidget.create(
-      <LanguageContext.Provider value={language}>{section.render()}</LanguageContext.Provider>
+      <LanguageContext.Provider value={language}>
+        <Measured resized={resized} height={this.height}>
+          {section.render()}
+        </Measured>
+      </LanguageContext.Provider>
     );
     body.addClass('mlops-Section-body');
     this.addWidget(body);
+  }
+
+  /** The height its content needs, in pixels. */
+  get wanted(): number {
+    return Math.max(MINIMUM, this.height.current);
   }
 
   /** Keep what is shown up to date. */
@@ -157,7 +211,32 @@ class SectionWidget extends PanelWithToolbar {
     super.dispose();
   }
 
+  private readonly height = { current: 0 };
   private watching: IDisposable | null = null;
+}
+
+/** Tells when its children's height changes. */
+function Measured(props: {
+  height: { current: number };
+  resized: () => void;
+  children: React.ReactNode;
+}): React.ReactElement {
+  const { height, resized } = props;
+  const node = React.useRef<HTMLDivElement>(null);
+  React.useLayoutEffect(() => {
+    const observer = new ResizeObserver(([entry]) => {
+      // A closed section has no height; what it had is what it will need.
+      if (entry && entry.contentRect.height > 0) {
+        height.current = Math.ceil(entry.contentRect.height);
+        resized();
+      }
+    });
+    if (node.current) {
+      observer.observe(node.current);
+    }
+    return () => observer.disconnect();
+  }, [height, resized]);
+  return <div ref={node}>{props.children}</div>;
 }
 
 /** The count in a section's title. */

@@ -6,8 +6,12 @@ export type Kind = 'int' | 'float' | 'bool' | 'str' | 'any';
 /** A typed value, or why the text is none. */
 export type Parsed = { value: Scalar; error?: never } | { value?: never; error: Kind };
 
-const INTEGER = /^[+-]?\d[\d_]*$/;
-const NUMBER = /^[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** Written so that they are valid in an input's `pattern`, too. */
+const INTEGER_TEXT = '[+\\-]?\\d[\\d_]*';
+const NUMBER_TEXT = '[+\\-]?(?:\\d[\\d_]*\\.?\\d*|\\.\\d+)(?:[eE][+\\-]?\\d+)?';
+
+const INTEGER = new RegExp(`^${INTEGER_TEXT}$`);
+const NUMBER = new RegExp(`^${NUMBER_TEXT}$`);
 const QUOTED = /^(['"])((?:(?!\1)[^\\\n]|\\.)*)\1$/;
 
 /** The value of a Python literal; undefined if the text is not one that a form can hold. */
@@ -68,4 +72,15 @@ export function parse(text: string, kind: Kind): Parsed {
       return { value: value === undefined ? text : value };
     }
   }
+}
+
+/** The `pattern` of the input for a parameter; its default is always good. */
+export function patternOf(parameter: Parameter): string | undefined {
+  const kind = kindOf(parameter);
+  if (kind !== 'int' && kind !== 'float') {
+    return undefined;
+  }
+  const text = kind === 'int' ? INTEGER_TEXT : NUMBER_TEXT;
+  const same = shown(parameter).replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+  return `\\s*(?:${text}|${same})\\s*`;
 }

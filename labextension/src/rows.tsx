@@ -97,7 +97,10 @@ export function Row(props: RowProps): React.ReactElement {
     }
     if (event.key === 'Enter' || event.key === ' ') {
       toggle();
-    } else if ((event.key === 'ArrowRight' && expandable && !open) || (event.key === 'ArrowLeft' && open)) {
+    } else if (
+      (event.key === 'ArrowRight' && expandable && !open) ||
+      (event.key === 'ArrowLeft' && open)
+    ) {
       toggle();
     } else if (!move(event.currentTarget, event.key)) {
       return;

@@ -66,18 +66,18 @@ def verb(
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
-        def callback(as_json: bool, folder: str | None, **options: Any) -> Any:
+        def callback(as_json: bool, around: str | None, **options: Any) -> Any:
             context = click.get_current_context().find_root()
             context.obj = Screen(as_json=as_json, in_cell=context.obj is not None)
-            result = function(Workspace.find(folder), **options)
+            result = function(Workspace.find(around), **options)
             if result is not None:
                 context.obj.show(result)
             return result
 
-        command = click.command(name, **settings)(callback)
+        command: click.Command = click.command(name, **settings)(callback)
         command.params += [
             click.Option(
-                ["-w", "--workspace", "folder"],
+                ["-w", "--workspace", "around"],
                 metavar="DIR",
                 help="The project's folder.  [default: around the working folder]",
             ),

@@ -48,16 +48,16 @@ def _declared(source: str) -> list[Parameter]:
     found: dict[str, Parameter] = {}
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and node.value is not None:
-            targets, value, kind = [node.target], node.value, _annotation(node.annotation)
+            value, kind = node.value, _annotation(node.annotation)
         elif isinstance(node, ast.Assign):
-            targets, value, kind = node.targets, node.value, _literal_type(node.value)
+            value, kind = node.value, _literal_type(node.value)
         else:
             continue
         text = ast.get_source_segment(source, value) or ast.unparse(value)
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             text = value.value
         about = comments.get(node.end_lineno or node.lineno, "")
-        for target in targets:
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name):
                 found[target.id] = Parameter(target.id, kind, text, about)
     return list(found.values())
@@ -117,7 +117,7 @@ def check(parameters: list[Parameter], given: Mapping[str, Any]) -> dict[str, An
 def _convert(parameter: Parameter, value: Any) -> Any:
     try:
         options = _options(ast.parse(parameter.type, mode="eval").body)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         options = [_anything]
     for option in options:
         try:

@@ -39,9 +39,16 @@ class MLOpsExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add every route of the table; unknown paths below the prefix answer in JSON too."""
+        assert self.serverapp is not None
         root = self.workspace.root
+        folder = self.workspace.relative(self.serverapp.root_dir)
         for path, routes in {**by_path(), ".*": {}}.items():
-            arguments = {"root": root, "pool": self.pool, "routes": routes}
+            arguments = {
+                "root": root,
+                "folder": folder,
+                "pool": self.pool,
+                "routes": routes,
+            }
             self.handlers.append((url_path_join(PREFIX, path), APIRouteHandler, arguments))
 
     async def stop_extension(self) -> None:

@@ -85,9 +85,11 @@ class APIRouteHandler(BaseHandler):
     each method of HTTP has its own function here.
     """
 
-    def initialize(self, root: Path, pool: Executor, routes: dict[str, Route]) -> None:
-        """Take what the wiring gives every handler."""
+    def initialize(self, root: Path, folder: str, pool: Executor, routes: dict[str, Route]) -> None:
+        """Take what the wiring gives every handler: the workspace's root, the server's folder
+        relative to it, the threads to work in, and what answers each method."""
         self._root = root
+        self._folder = folder
         self._pool = pool
         self._routes = routes
 
@@ -114,7 +116,6 @@ class APIRouteHandler(BaseHandler):
             raise web.HTTPError(404, "There is nothing at this path.")
         route = self._routes.get(self.request.method or "")
         if route is None:
-            self.set_header("Allow", ", ".join(sorted(self._routes)))
             raise web.HTTPError(405)
         if len(self.request.body) > MAX_BODY:
             raise web.HTTPError(413)
@@ -122,6 +123,7 @@ class APIRouteHandler(BaseHandler):
             {what: check_name(name, what) for what, name in names.items()},
             {name: self.get_query_argument(name) for name in self.request.query_arguments},
             self.request.body,
+            self._folder,
         )
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(self._pool, _work, route, self._root, request)

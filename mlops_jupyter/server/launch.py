@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import signal
 import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ..errors import Unavailable
@@ -18,6 +17,7 @@ from ..workspace import ENV, Workspace
 
 _TAIL_BYTES = 8192
 _LINE = 300
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -> PipelineRun:
@@ -27,7 +27,7 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
     -------
     PipelineRun
         With status ``queued``; the process takes it over under the same id. If the process ends
-        without finishing it, the run becomes ``failed`` with the last line the process wrote.
+        without having done so, the run becomes ``failed`` with the last line the process wrote.
 
     Raises
     ------
@@ -38,11 +38,12 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
     """
     from .. import pipelines
     from .._store import Store
+    from ..pipelines.ids import new_id
     from ..pipelines.parameters import check
 
     pipeline = pipelines.show(workspace, notebook)
-    check(pipeline.parameters, parameters)
-    identity = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    checked = check(pipeline.parameters, parameters)
+    identity = new_id()
     queued = PipelineRun(
         id=identity,
         run_id=None,
@@ -52,7 +53,7 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
         seconds=None,
         output=f".mlops/pipelines/{identity}/{notebook.name}",
         steps=[StepResult(step.name, "pending") for step in pipeline.steps],
-        parameters=parameters,
+        parameters=checked,
     )
     Store(workspace).put(queued, new=True)
     workspace.announce("pipelines", identity, "queued")
@@ -69,7 +70,7 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
 
 def command(notebook: Path, parameters: dict[str, Scalar], identity: str) -> list[str]:
     """The command line that runs the pipeline under that id."""
-    options = [part for name, value in parameters.items() for part in ("-p", name, _as_text(value))]
+    options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
     return [
         sys.executable,
         "-m",
@@ -81,12 +82,6 @@ def command(notebook: Path, parameters: dict[str, Scalar], identity: str) -> lis
         "--",
         str(notebook),
     ]
-
-
-def _as_text(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)
 
 
 def log_path(workspace: Workspace, identity: str) -> Path:
@@ -118,27 +113,25 @@ def _spawn(
 
 
 def _await_end(workspace: Workspace, identity: str, process: subprocess.Popen[bytes]) -> None:
-    """When the process is gone, its run is over: one that it did not finish has failed."""
+    """When the process is gone, its run is over: one that it never took over has failed."""
+    from .. import pipelines
     from .._store import Store
 
     code = process.wait()
     if not workspace.state.is_dir():
         return
-    if Store(workspace).get(PipelineRun, identity).status in ("queued", "running"):
+    status = Store(workspace).get(PipelineRun, identity).status
+    if status == "queued":
         _fail(workspace, identity, _last_line(log_path(workspace, identity)) or _ending(code))
+    elif status == "running":
+        pipelines.history(workspace)  # closes the runs whose runner is gone
 
 
 def _fail(workspace: Workspace, identity: str, error: str) -> None:
     from .._store import Store
 
     store = Store(workspace)
-    run = store.get(PipelineRun, identity)
-    steps = [
-        replace(step, status="failed" if step.status == "running" else "skipped")
-        if step.status in ("running", "pending")
-        else step
-        for step in run.steps
-    ]
+    steps = [replace(step, status="skipped") for step in store.get(PipelineRun, identity).steps]
     store.update(PipelineRun, identity, status="failed", error=error, steps=steps)
     workspace.announce("pipelines", identity, "failed")
 
@@ -150,9 +143,9 @@ def _ending(code: int) -> str:
 
 
 def _last_line(path: Path) -> str:
-    """The last line that is not empty, without control sequences, at most 300 characters."""
+    """The last line that is not empty, without colours, at most 300 characters."""
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
     text = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return "".join(c for c in text if c.isprintable())[:_LINE]
+    return "".join(c for c in _COLOUR.sub("", text) if c.isprintable())[:_LINE]

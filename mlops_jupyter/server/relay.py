@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,7 +38,7 @@ SCHEMA: dict[str, Any] = {
 
 BEAT = 0.3
 COURIER_BEAT = 1.0
-RETRY = 30.0
+RETRY = 10.0
 MANY = 50
 
 
@@ -127,30 +127,32 @@ class Watch:
         journals = Workspace(self._root).state / "journals"
         while await self._goes_on(COURIER_BEAT):
             if journals.is_dir():
-                break
-        else:
-            return
+                await self._serve_journals()
+
+    async def _serve_journals(self) -> None:
         from ..courier import Standing
 
         workspace = Workspace(self._root)
-        standing, held, owed = Standing(workspace), False, False
+        standing, held = Standing(workspace), False
         try:
-            while await self._goes_on(COURIER_BEAT):
-                held = held or standing.acquire()
-                owed = held and (standing.poll() or owed)
-                if owed:
-                    owed = not await self._deliver(workspace)
+            while await self._goes_on(COURIER_BEAT) and workspace.state.is_dir():
+                try:
+                    held = held or standing.acquire()
+                    stuck = held and await asyncio.to_thread(_deliver, workspace, standing.poll)
+                except (MLOpsError, OSError) as error:
+                    self._log.warning("mlops_jupyter cannot deliver runs yet: %s", error)
+                    stuck = True
+                if stuck:
+                    await self._goes_on(RETRY)
         finally:
             standing.release()
 
-    async def _deliver(self, workspace: Workspace) -> bool:
-        """Deliver off the loop; whether it was done. The first time imports MLflow."""
-        from .. import runs
 
-        try:
-            await asyncio.to_thread(runs.deliver, workspace)
-        except MLOpsError as error:
-            self._log.warning("mlops_jupyter cannot deliver runs yet: %s", error)
-            await self._goes_on(RETRY)
-            return False
-        return True
+def _deliver(workspace: Workspace, pending: Callable[[], bool]) -> bool:
+    """Deliver if there is something to deliver; whether that got nowhere. The first time imports
+    MLflow."""
+    if not pending():
+        return False
+    from .. import runs
+
+    return runs.deliver(workspace) == 0 and pending()

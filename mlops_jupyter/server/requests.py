@@ -9,13 +9,16 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InvalidInput, NotFound
+from ..workspace import Workspace
 
 DEFAULT_LIMIT = 200
 MAX_LIMIT = 1000
 MAX_NAME = 255
+MAX_PATH = 1000
 
 T = TypeVar("T")
 
@@ -24,12 +27,14 @@ T = TypeVar("T")
 class Request:
     """One request as the functions behind the routes see it.
 
-    ``names`` are the parts of the path, ``query`` the query string's arguments, ``raw`` the body.
+    ``names`` are the parts of the path, ``query`` the query string's arguments, ``raw`` the body,
+    ``folder`` the server's folder relative to the workspace.
     """
 
     names: dict[str, str]
     query: dict[str, str]
     raw: bytes
+    folder: str = "."
 
     def name(self) -> str:
         """The one thing that the path names."""
@@ -64,6 +69,21 @@ class Request:
         if not value:
             raise InvalidInput(f"The query argument {name!r} is missing.", hint=f"Add ?{name}=...")
         return clean(value, name)
+
+    def file(self, workspace: Workspace, path: str, what: str) -> Path:
+        """The file of the workspace that a client names as Jupyter does: by its path from the
+        server's folder.
+
+        Raises
+        ------
+        InvalidInput
+            If it is outside the workspace, or too long to be a path.
+        NotFound
+            If there is no such file.
+        """
+        if len(path) > MAX_PATH or any(len(part.encode()) > MAX_NAME for part in path.split("/")):
+            raise InvalidInput(f"The path {path[:40]!r}... is too long.", hint="Check the path.")
+        return workspace.inside(f"{self.folder}/{path}", what)
 
     def body(self, kind: type[T]) -> T:
         """The JSON body as the dataclass ``kind``; no body stands for ``{}``.

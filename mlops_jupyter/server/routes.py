@@ -27,13 +27,18 @@ KINDS = ("model", "pipeline", "step", "run")
 
 
 def tracked(workspace: Workspace) -> bool:
-    """Whether there may be anything in MLflow's store: it exists, or sessions were recorded."""
-    state = workspace.state
-    return (
-        bool(workspace.config.tracking_uri)
-        or (state / "mlflow.db").is_file()
-        or ((state / "journals").is_dir() and any((state / "journals").iterdir()))
-    )
+    """Whether there may be anything in MLflow's store: it is there, or is made now because the
+    sessions recorded here hold runs."""
+    database = workspace.state / "mlflow.db"
+    if workspace.config.tracking_uri or database.is_file():
+        return True
+    journals = workspace.state / "journals"
+    if not journals.is_dir() or not any(journals.iterdir()):
+        return False
+    from .. import runs
+
+    runs.deliver(workspace)
+    return database.is_file()
 
 
 def stored(workspace: Workspace) -> bool:
@@ -123,7 +128,7 @@ def list_pipelines(workspace: Workspace, request: Request) -> Any:
 
 def show_pipeline(workspace: Workspace, request: Request) -> Pipeline:
     """The notebook ``?notebook=`` as steps."""
-    notebook = workspace.inside(request.argument("notebook"), "notebook")
+    notebook = request.file(workspace, request.argument("notebook"), "notebook")
     from .. import pipelines
 
     return pipelines.show(workspace, notebook)
@@ -132,7 +137,7 @@ def show_pipeline(workspace: Workspace, request: Request) -> Pipeline:
 def run_pipeline(workspace: Workspace, request: Request) -> PipelineRun:
     """Start a notebook as a pipeline, in a process of its own."""
     body = request.body(PipelineRequest)
-    notebook = workspace.inside(body.notebook, "notebook")
+    notebook = request.file(workspace, body.notebook, "notebook")
     from . import launch
 
     return launch.start(workspace, notebook, body.parameters)

@@ -12,7 +12,10 @@ Rows are those with a value, distinct values those of reference and current toge
 
 from __future__ import annotations
 
-from .base import Kind
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .base import Kind
 
 MANY_ROWS = 1000
 FEW_VALUES = 5

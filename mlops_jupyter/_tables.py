@@ -244,10 +244,11 @@ def _index(name: str) -> bool:
 def _read_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    options: dict[str, Any] = {"low_memory": False, "encoding": "utf-8-sig"}
+    if tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1):
+        options["float_precision"] = "round_trip"  # later versions always read floats exactly
     try:
-        frame = pd.read_csv(
-            path, low_memory=False, float_precision="round_trip", encoding="utf-8-sig"
-        )
+        frame: pd.DataFrame = pd.read_csv(path, **options)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, OSError) as error:

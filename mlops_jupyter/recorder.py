@@ -1,0 +1,339 @@
+"""The kernel's side of runs: opens and closes them in the journal as estimators are fitted.
+
+A run belongs to one fitted model. A top-level fit of a model opens one, unless an explicit one
+(:meth:`Recorder.open` with ``explicit``) is open: then all fits go there, those after the first
+model under their class's name (``Ridge.alpha``, ``Ridge_2.alpha``). A transformer fitted on its
+own is no model and opens no run. A ``score`` counts for the run of its model, also later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import models
+from .fingerprint import fingerprint, sample
+from .journal import Journal
+
+_TEXT_LIMIT = 500
+_ITEM_LIMIT = 20
+_TERMS = {
+    "ClassifierMixin": "accuracy",
+    "RegressorMixin": "r2",
+    "_GeneralizedLinearRegressor": "d2",
+}
+
+
+@dataclass(eq=False)
+class OpenRun:
+    """A run as the kernel knows it."""
+
+    number: int
+    name: str
+    cell: int | None
+    explicit: bool
+    started: str
+    status: models.RunStatus = "RUNNING"
+    ended: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    fits: int = 0
+    fitting: int = 0
+    failed: bool = False
+    closing: bool = False
+    main: bool = False
+    classes: dict[str, int] = field(default_factory=dict)
+    file: Path | None = None
+
+
+@dataclass
+class _Fit:
+    """A top-level fit under way."""
+
+    run: OpenRun
+    prefix: str
+    is_model: bool
+    sample: Any
+
+
+class Recorder:
+    """Turns top-level calls of estimators into run records.
+
+    Parameters
+    ----------
+    journal:
+        Where they are written.
+    fault:
+        Called with an exception of ours; it must not raise.
+    cell:
+        Gives the running cell's number in the session (``None`` between cells), its source and id.
+    prepare:
+        Called once when the first run opens.
+    changed:
+        Called after a run changed.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        fault: Callable[[Exception], None],
+        cell: Callable[[], tuple[int | None, str, str | None]],
+        prepare: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._fault = fault
+        self._cell = cell
+        self._prepare = prepare
+        self._changed = changed
+        self._guard = threading.RLock()
+        self._count = 0
+        self._open: list[OpenRun] = []
+        self._owners: dict[int, tuple[weakref.ref[Any], OpenRun, str]] = {}
+        self.last: OpenRun | None = None
+
+    # --- runs ---------------------------------------------------------------------------------
+
+    def open(self, name: str, *, explicit: bool) -> OpenRun:
+        """Open a run."""
+        cell, source, cell_id = self._cell()
+        with self._guard:
+            self._count += 1
+            run = OpenRun(self._count, name, cell, explicit, models.now())
+            self._journal.append(
+                "run",
+                run=run.number,
+                name=name,
+                started=run.started,
+                cell=cell,
+                source=source,
+                id=cell_id,
+            )
+            self._open.append(run)
+            self.last = run
+        self._prepare()
+        self._changed()
+        return run
+
+    def close(self, run: OpenRun, *, failed: bool) -> None:
+        """Close a run as FINISHED, or FAILED; one whose fit still runs in another thread is closed
+        when that fit ends."""
+        with self._guard:
+            run.failed = run.failed or failed
+            if run.fitting:
+                run.closing = True
+                return
+            if run not in self._open:
+                return
+            self._open.remove(run)
+            run.status, run.ended = "FAILED" if run.failed else "FINISHED", models.now()
+            self._journal.append("end", run=run.number, status=run.status, time=run.ended)
+        self._changed()
+
+    def close_cell(self, cell: int, *, failed: bool) -> None:
+        """Close all runs that the cell opened."""
+        for run in [run for run in self._open if run.cell == cell]:
+            self.close(run, failed=failed)
+
+    # --- what autolog hears -------------------------------------------------------------------
+
+    def before(self, estimator: Any, method: str, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """A top-level call begins (see :class:`mlops_jupyter.autolog.Listener`)."""
+        try:
+            return None if method == "score" else self._fit_begins(estimator, args, kwargs)
+        except Exception as error:  # noqa: BLE001  a fault of ours never breaks the user's fit
+            self._fault(error)
+            return None
+
+    def after(self, token: Any, estimator: Any, result: Any, failed: bool, seconds: float) -> None:
+        """A top-level call ended (see :class:`mlops_jupyter.autolog.Listener`)."""
+        try:
+            if token is not None:
+                self._fit_ended(token, estimator, failed, seconds)
+            elif not failed:
+                self._scored(estimator, result)
+        except Exception as error:  # noqa: BLE001  a fault of ours never breaks the user's fit
+            self._fault(error)
+
+    def _fit_begins(self, estimator: Any, args: tuple[Any, ...], kwargs: Any) -> _Fit | None:
+        explicit = [run for run in self._open if run.explicit]
+        model = is_model(estimator)
+        if not explicit and not model:
+            return None
+        given = [*args, *(kwargs[name] for name in ("X", "y")[len(args) :] if name in kwargs)]
+        values = {}
+        with contextlib.suppress(AttributeError, RuntimeError, TypeError):  # not every class keeps
+            values = {key: text(value) for key, value in estimator.get_params(deep=True).items()}
+        data = [
+            fingerprint(item, role)
+            for item, role in zip(given, ("X", "y"), strict=False)
+            if item is not None
+        ]
+        with self._guard:
+            run = explicit[-1] if explicit else self.open(_name(estimator), explicit=False)
+            run.fits += 1
+            run.fitting += 1
+            prefix = self._prefix(run, estimator, model)
+        values = {prefix + key: value for key, value in values.items()}
+        run.parameters.update(values)
+        self._journal.append("parameters", run=run.number, values=values)
+        self._journal.append("data", run=run.number, items=models.to_dict(data))
+        self._changed()
+        return _Fit(run, prefix, model, sample(given[0]) if given else None)
+
+    @staticmethod
+    def _prefix(run: OpenRun, estimator: Any, model: bool) -> str:
+        if model and not run.main:
+            run.main = True
+            return ""
+        name = type(estimator).__name__
+        run.classes[name] = count = run.classes.get(name, 0) + 1
+        return f"{name}." if count == 1 else f"{name}_{count}."
+
+    def _fit_ended(self, fit: _Fit, estimator: Any, failed: bool, seconds: float) -> None:
+        run = fit.run
+        try:
+            if failed:
+                run.failed = run.failed or not run.explicit
+                return
+            self._metric(run, fit.prefix + "fit_seconds", seconds)
+            best = getattr(estimator, "best_params_", None)
+            if isinstance(best, dict):
+                values = {f"{fit.prefix}best_{key}": text(value) for key, value in best.items()}
+                run.parameters.update(values)
+                self._journal.append("parameters", run=run.number, values=values)
+            if fit.is_model:
+                self._own(estimator, run, fit.prefix)
+                self._own(getattr(estimator, "best_estimator_", None), run, fit.prefix)
+                self._save(run, estimator, fit.sample)
+        finally:
+            with self._guard:
+                run.fitting -= 1
+            if not run.fitting and (run.closing or (run.cell is None and not run.explicit)):
+                self.close(run, failed=False)
+            self._changed()
+
+    def _own(self, estimator: Any, run: OpenRun, prefix: str) -> None:
+        if estimator is None:
+            return
+        key = id(estimator)
+        try:
+            reference = weakref.ref(estimator, lambda _: self._owners.pop(key, None))
+        except TypeError:  # a class with __slots__ and no __weakref__
+            return
+        self._owners[key] = (reference, run, prefix)
+
+    def _save(self, run: OpenRun, estimator: Any, rows: Any) -> None:
+        import cloudpickle
+
+        number, previous = run.number, run.file
+        file = self._journal.side(f"run-{number}-{run.fits}.pkl")
+        try:
+            with open(file, "wb") as stream:
+                cloudpickle.dump((estimator, rows), stream)
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
+        except Exception as error:  # noqa: BLE001  pickling runs the user's code, which may raise anything
+            file.unlink(missing_ok=True)
+            self._journal.append(
+                "model", run=number, error=f"{type(error).__name__}: {error}"[:300]
+            )
+            return
+        self._journal.append("model", run=number, file=file.name)
+        run.file = file
+        if previous is not None and previous != file:
+            previous.unlink(missing_ok=True)
+
+    def _scored(self, estimator: Any, result: Any) -> None:
+        found = self._owners.get(id(estimator))
+        if found is None or found[0]() is not estimator:
+            return
+        try:
+            value = float(result)
+        except (TypeError, ValueError):
+            return
+        self._metric(found[1], found[2] + score_name(estimator), value)
+        self._changed()
+
+    def _metric(self, run: OpenRun, name: str, value: float) -> None:
+        run.metrics[name] = value
+        self._journal.append("metric", run=run.number, name=name, value=value, time=models.now())
+
+
+# --- what an estimator is called, and what it is ----------------------------------------------
+
+
+def is_model(estimator: Any) -> bool:
+    """Whether a fit of ``estimator`` makes a model: anything but a mere transformer."""
+    base = sys.modules["sklearn.base"]
+    return bool(
+        base.is_classifier(estimator)
+        or base.is_regressor(estimator)
+        or hasattr(estimator, "predict")
+        or not hasattr(estimator, "transform")
+    )
+
+
+def _name(estimator: Any) -> str:
+    steps = getattr(estimator, "steps", None)
+    if isinstance(steps, list) and steps and type(estimator).__name__ == "Pipeline":
+        last = steps[-1][1]
+        return type(last if hasattr(last, "get_params") else estimator).__name__
+    return type(estimator).__name__
+
+
+def score_name(estimator: Any) -> str:
+    """The field's term for what ``estimator.score`` returns, ``"score"`` if it is not known."""
+    steps = getattr(estimator, "steps", None)
+    if isinstance(steps, list) and steps and type(estimator).__name__ == "Pipeline":
+        return score_name(steps[-1][1])
+    scoring = getattr(estimator, "scoring", None)
+    if scoring is not None:
+        refit = getattr(estimator, "refit", None)
+        return next((name for name in (scoring, refit) if isinstance(name, str)), "score")
+    definer = next((cls for cls in type(estimator).__mro__ if "score" in cls.__dict__), object)
+    inner = getattr(estimator, "estimator", None)
+    base = sys.modules["sklearn.base"]
+    term = "score"
+    if definer.__name__ in _TERMS and definer.__module__.startswith("sklearn."):
+        term = _TERMS[definer.__name__]
+    elif definer.__module__.startswith("sklearn.") and inner is not None:
+        term = score_name(inner)
+    elif definer.__module__.startswith("sklearn.") and base.is_classifier(estimator):
+        term = "accuracy"
+    elif definer.__module__.startswith("sklearn.") and base.is_regressor(estimator):
+        term = "r2"
+    return term
+
+
+def text(value: Any, depth: int = 0) -> str:
+    """``value`` of a parameter as short, repeatable text: estimators and functions by name, no
+    memory addresses, at most 500 characters."""
+    if isinstance(value, str):
+        shown = value if depth == 0 else repr(value)
+    elif isinstance(value, list | tuple) and depth < 4:
+        items = [text(item, depth + 1) for item in value[:_ITEM_LIMIT]]
+        items += ["..."] if len(value) > _ITEM_LIMIT else []
+        shown = ", ".join(items).join("[]" if isinstance(value, list) else "()")
+    elif isinstance(value, dict) and depth < 4:
+        pairs = list(value.items())[:_ITEM_LIMIT]
+        items = [f"{text(key, depth + 1)}: {text(item, depth + 1)}" for key, item in pairs]
+        shown = ", ".join([*items, *(["..."] if len(value) > _ITEM_LIMIT else [])]).join("{}")
+    elif hasattr(value, "get_params"):
+        shown = value.__name__ if isinstance(value, type) else type(value).__name__
+    elif hasattr(value, "__qualname__"):
+        shown = value.__qualname__
+    elif hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        shown = repr(value.item())
+    else:
+        shown = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    return shown if len(shown) <= _TEXT_LIMIT else shown[: _TEXT_LIMIT - 3] + "..."

@@ -1,0 +1,89 @@
+"""What the tests of pipelines share: notebooks from a few words, workspaces whose tables are made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mlops_jupyter._mlflow import Tracking
+from mlops_jupyter._store import Store
+from mlops_jupyter.models import PipelineRun
+from mlops_jupyter.workspace import Workspace
+
+KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
+
+
+def notebook(*cells: str | tuple[str, str], kernel: dict[str, str] | None = KERNEL):
+    """A notebook: text starting with ``#`` and a space or ``##`` is markdown, other text is code,
+    and ``(tags, code)`` is code with comma-separated tags."""
+    made = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}})
+    if kernel is not None:
+        made.metadata["kernelspec"] = dict(kernel)
+    for cell in cells:
+        tags, source = cell if isinstance(cell, tuple) else ("", cell)
+        if not tags and source.startswith(("# ", "## ", "### ")):
+            made.cells.append(nbformat.v4.new_markdown_cell(source))
+        else:
+            metadata = {"tags": tags.split(",")} if tags else {}
+            made.cells.append(nbformat.v4.new_code_cell(source, metadata=metadata))
+    return made
+
+
+def save(path: Path, *cells: str | tuple[str, str], **options) -> Path:
+    """Write a :func:`notebook` to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook(*cells, **options), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``.mlops/`` with both databases' tables, to be copied: making them takes seconds."""
+    made = Workspace(tmp_path_factory.mktemp("tables"))
+    Tracking(made)._client  # noqa: B018
+    Store(made).all(PipelineRun)
+    return made.state
+
+
+@pytest.fixture
+def ready(tables: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace with tables."""
+    root = tmp_path / "project"
+    root.mkdir()
+    shutil.copytree(tables, root / ".mlops")
+    yield Workspace(root)
+
+
+def outputs(path: Path) -> list[list[dict]]:
+    """The outputs of each code cell, without what differs between any two runs."""
+    found = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            kept = []
+            for output in cell.outputs:
+                output = dict(output)
+                output.pop("traceback", None)
+                kept.append(output)
+            found.append(kept)
+    return found
+
+
+def python(code: str, *arguments: str, cwd: Path, **options) -> subprocess.Popen[str]:
+    """Start Python in a session of its own, so that a signal reaches it alone."""
+    return subprocess.Popen(
+        [sys.executable, *(["-c", code] if code else []), *arguments],
+        cwd=cwd,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **options.pop("env", {})},
+        **options,
+    )

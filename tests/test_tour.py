@@ -1,0 +1,202 @@
+"""The tour, played as a newcomer plays it: in its own process, end to end, and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import nbformat
+import psutil
+import pytest
+
+from mlops_jupyter import records
+from mlops_jupyter.tour import NAME, TARGET, larger_tumours
+from mlops_jupyter.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+SECRET = "s3cr3t-of-the-environment"
+
+
+def start(*arguments, cwd):
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlops_jupyter", *arguments],
+        cwd=cwd,
+        env={**os.environ, "SOME_API_TOKEN": SECRET},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def call(*arguments, cwd):
+    process = start(*arguments, "--json", cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+def processes_of(folder):
+    """Processes that work in ``folder`` or were told of it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            told = process.environ().get("MLOPS_WORKSPACE", "")
+            places = [process.cwd(), told, *process.cmdline()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if process.pid != os.getpid() and any(str(folder) in place for place in places):
+            found.append(f"{process.pid} {' '.join(process.cmdline())}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("newcomer")
+
+
+@pytest.fixture(scope="module")
+def tour(home):
+    yield call("demo", "demo", cwd=home)
+    call("deployments", "stop", NAME, "-w", "demo", cwd=home)
+    assert processes_of(home / "demo") == []
+
+
+def test_every_stage_did_what_it_shows(tour):
+    for run in (tour["run"], tour["retraining"]):
+        assert run["status"] == "succeeded"
+        assert [step["name"] for step in run["steps"]][-5:] == [
+            "load-the-data",
+            "explore",
+            "prepare-features",
+            "train-candidates",
+            "evaluate",
+        ]
+        assert {step["status"] for step in run["steps"]} == {"ran"}
+        assert all(step["seconds"] > 0 for step in run["steps"])
+    assert (tour["version"], tour["new_version"]) == ("1", "2")
+    assert tour["calm"]["status"] == "ok" and tour["calm"]["alert"] is None
+    assert tour["report"]["status"] == "drift"
+    assert tour["report"]["rows_current"] == len(larger_tumours()[0])
+    assert tour["alert"]["status"] == "resolved"
+    gate = tour["promotion"]["checks"][-1]
+    assert gate["name"] == "accuracy not worse than version 1" and gate["value"] >= gate["limit"]
+    assert tour["deployment"]["status"] == "ready"
+    assert tour["deployment"]["versions"] == [{"version": "2", "weight": 1.0}]
+    assert tour["prediction"]["version"] == "2"
+
+
+def test_the_figures_are_scipys(tour, home):
+    import pandas as pd
+    from scipy.stats import ks_2samp
+
+    reference = pd.read_csv(home / "demo" / "data" / "reference.csv")
+    # the notebook ran again for the retraining: its first rows are those of the first run
+    reference = reference.head(tour["report"]["rows_reference"])
+    served, _ = larger_tumours()
+    for column in tour["report"]["columns"]:
+        assert column["statistic"] == "ks"
+        truth = ks_2samp(reference[column["column"]], served[column["column"]])
+        assert column["value"] == pytest.approx(truth.statistic, rel=1e-9)
+        assert column["p_value"] == pytest.approx(truth.pvalue, rel=1e-9)
+
+
+def test_the_endpoint_answers_and_recorded_every_request(tour, home):
+    workspace = Workspace(home / "demo")
+    served, fresh = larger_tumours()
+    asked = tour["calm"]["rows_current"] + len(served) + 1
+    assert len(records.read(workspace, NAME)) == asked
+    row = fresh.drop(columns=TARGET).head(1).to_dict(orient="records")
+    request = urllib.request.Request(
+        f"{tour['deployment']['url']}/invocations",
+        json.dumps({"dataframe_records": row}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert json.loads(response.read()) == {"predictions": [tour["prediction"]["label"]]}
+    assert len(records.read(workspace, NAME)) == asked + 1
+
+
+def test_the_next_commands_see_it(tour, home):
+    runs = call("runs", "list", "-w", "demo", cwd=home)
+    models = [run for run in runs if run["kind"] == "model"]
+    assert len(models) == 6 and all("accuracy" in run["metrics"] for run in models)
+    assert all(run["status"] == "FINISHED" for run in runs)
+    model = call("models", "show", NAME, "-w", "demo", cwd=home)
+    assert model["champion"] == "2" and model["versions"][0]["aliases"] == ["champion"]
+    detail = call("runs", "show", model["versions"][0]["run_id"], "-w", "demo", cwd=home)
+    assert detail["data"][0]["columns"][0] == "mean radius" and detail["cells"]
+    assert call("audit", "verify", "-w", "demo", cwd=home)["problems"] == []
+
+
+def test_the_executed_notebook_opens(tour, home):
+    executed = nbformat.read(home / "demo" / tour["run"]["output"], as_version=4)
+    nbformat.validate(executed)
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    pictures = [o for c in code for o in c.outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) == 1
+
+
+def test_nothing_shareable_tells_of_the_machine(tour, home):
+    """Databases, logs, locks belong to the machine (see workspace.py); all else is shareable."""
+    workspace = Workspace(home / "demo")
+    own = ("mlflow.db", "mlops.db", "logs", "locks")
+    looked = 0
+    for path in workspace.root.rglob("*"):
+        inside = path.relative_to(workspace.root).parts
+        if not path.is_file() or (inside[0] == ".mlops" and inside[1].startswith(own)):
+            continue
+        looked += 1
+        content = path.read_bytes()
+        for secret in (str(home), str(workspace.root), SECRET, os.path.expanduser("~") + "/"):
+            assert secret.encode() not in content, f"{secret} in {'/'.join(inside)}"
+    assert looked > 20
+
+
+def test_a_second_tour_replaces_the_first_unless_it_was_edited(tour, home):
+    folder = home / "demo"
+    settings = folder / "mlops.toml"
+    before = settings.read_text()
+    settings.write_text(before + "# mine\n")
+    process = start("demo", "demo", cwd=home)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "unedited tour" in err
+    settings.write_text(before)
+
+
+@pytest.mark.parametrize("moment", ["load-the-data", "4 ", "6 "])
+def test_ctrl_c_leaves_no_process_and_a_sound_workspace(tmp_path, moment):
+    process = start("demo", "demo", cwd=tmp_path)
+    for line in process.stderr:
+        if line.strip().startswith(moment.strip()):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in err
+    assert processes_of(tmp_path / "demo") == []
+
+    runs = call("runs", "list", "-w", "demo", cwd=tmp_path)
+    assert all(run["status"] != "RUNNING" for run in runs)
+    assert all(
+        item["status"] != "ready"
+        for item in call("deployments", "list", "-w", "demo", cwd=tmp_path)
+    )
+
+
+def test_after_ctrl_c_the_tour_can_be_played(tmp_path):
+    process = start("demo", "demo", cwd=tmp_path)
+    for line in process.stderr:
+        if line.startswith("2 "):
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert call("demo", "demo", cwd=tmp_path)["new_version"] == "2"
+    call("deployments", "stop", NAME, "-w", "demo", cwd=tmp_path)
+    assert processes_of(tmp_path / "demo") == []
