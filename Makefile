@@ -12,6 +12,8 @@ LINKS := $(VENV)/share/jupyter/labextensions/mlops-jupyter \
 SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
 	$(wildcard labextension/*.json)
 
+IN_LABEXTENSION := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH"
+
 export SKIP_JUPYTER_BUILDER := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,12 +26,14 @@ help:  ## this list
 
 demo: .make/runtime  ## the tour, end to end, without a browser: about a minute, most of it set-up
 	$(BIN)/mlops demo $(DEMO)
+	@echo "In this clone: make lab opens it in JupyterLab; mlops is $(BIN)/mlops"
 
 lab: .make/lab  ## JupyterLab with the sidebar, on the tour's project
 	@[ -d $(DEMO) ] || $(BIN)/mlops init $(DEMO)
 	$(BIN)/mlops lab -w $(DEMO) $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_ARGS)
 
 test: .make/test .make/lab browser  ## all tests, those in a real browser too
+	$(IN_LABEXTENSION) jlpm test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: .make/check .make/node_modules  ## style, types and layers, of Python and TypeScript
@@ -37,8 +41,8 @@ check: .make/check .make/node_modules  ## style, types and layers, of Python and
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm lint
-	cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm tsc --noEmit
+	$(IN_LABEXTENSION) jlpm lint
+	$(IN_LABEXTENSION) jlpm tsc --noEmit
 
 build: .make/build $(BUNDLE)  ## sdist and wheel in dist/, with the prebuilt extension
 	rm -rf dist
@@ -109,13 +113,13 @@ node:
 
 .make/node_modules: labextension/package.json labextension/yarn.lock | node .make/runtime
 	@echo "Installing the labextension's packages (only when package.json or yarn.lock changes)"
-	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm install --immutable >"$(CURDIR)/.make/jlpm.log" 2>&1 \
+	@$(IN_LABEXTENSION) jlpm install --immutable >"$(CURDIR)/.make/jlpm.log" 2>&1 \
 		|| { cat "$(CURDIR)/.make/jlpm.log" >&2; exit 1; }
 	@touch $@
 
 $(BUNDLE): .make/node_modules $(SOURCES)
 	@echo "Building the labextension"
-	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm build:prod >"$(CURDIR)/.make/jlpm.log" 2>&1 \
+	@$(IN_LABEXTENSION) jlpm build:prod >"$(CURDIR)/.make/jlpm.log" 2>&1 \
 		|| { cat "$(CURDIR)/.make/jlpm.log" >&2; exit 1; }
 
 .make/lab: .make/runtime $(BUNDLE)

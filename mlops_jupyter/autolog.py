@@ -14,8 +14,6 @@ threads). Only top-level calls are reported.
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
 import operator
 import sys
 import threading
@@ -23,7 +21,10 @@ import types
 import weakref
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 METHODS = ("fit", "fit_predict", "fit_transform", "score")
 _MODULE = "sklearn.base"
@@ -98,9 +99,9 @@ class Tracked:
         return getattr(self.__dict__["_original"], name)
 
 
-class Hook(importlib.abc.MetaPathFinder):
+class Hook:
     """Puts :class:`Tracked` on all estimator classes: now if scikit-learn is imported, else when it
-    is. Nothing is imported."""
+    is (as a finder on ``sys.meta_path``). Nothing is imported."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener: Listener | None = listener
@@ -148,11 +149,13 @@ class Hook(importlib.abc.MetaPathFinder):
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> ModuleSpec | None:
         """Let the import of ``sklearn.base`` end in :meth:`install`; leave all else alone."""
         if name != _MODULE:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
             return None
         loader: Any = spec.loader

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +27,8 @@ from .recorder import OpenRun, Recorder
 from .workspace import Workspace
 
 if TYPE_CHECKING:
+    import subprocess
+
     from IPython.core.interactiveshell import InteractiveShell
 
 _active: Capture | None = None

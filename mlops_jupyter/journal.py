@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import threading
 import zlib
 from datetime import datetime, timezone
@@ -62,7 +61,7 @@ class Journal:
 
     def __init__(self, workspace: Workspace) -> None:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-        self.session = f"{stamp}-{secrets.token_hex(4)}"
+        self.session = f"{stamp}-{os.urandom(4).hex()}"
         self._guard = threading.Lock()
         self._torn = False
         with os_errors("the journal in .mlops/journals/"):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .workspace import Workspace
+
+if TYPE_CHECKING:
+    import subprocess
 
 if sys.platform != "win32":
     import resource
@@ -79,6 +81,8 @@ def spawn_courier(workspace: Workspace) -> subprocess.Popen[bytes]:
     Unavailable
         If the workspace's folder cannot be written.
     """
+    import subprocess
+
     log = workspace.path("logs", "courier.log")
     with open(log, "ab") as stream:
         return subprocess.Popen(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from . import capture, plugins
+from . import capture
 from .errors import MLOpsError
 from .workspace import Workspace
 
@@ -104,7 +104,7 @@ def _mlops(line: str) -> Any:
     try:
         arguments = shlex.split(line)
         if arguments == ["runs", "current"]:
-            return plugins.load("views", "run").current()
+            return _view("run").current()
         from .cli import invoke
 
         return _shown(invoke(arguments))
@@ -116,7 +116,14 @@ def _mlops(line: str) -> Any:
 def _shown(result: Any) -> Any:
     """The view of a result, if there is a plug-in for it; what is None was printed."""
     from .models import Run
+    from .plugins import names
 
-    if isinstance(result, Run) and "run" in plugins.names("views"):
-        return plugins.load("views", "run")(run=result)
+    if isinstance(result, Run) and "run" in names("views"):
+        return _view("run")(run=result)
     return None
+
+
+def _view(name: str) -> Any:
+    from .plugins import load
+
+    return load("views", name)

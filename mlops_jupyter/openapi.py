@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from .payload import encode
 from .predictor import Predictor
@@ -66,7 +67,7 @@ def describe(predictor: Predictor) -> bytes:
                     {"dataframe_records": [signature.example]},
                     {"error_code": {"type": "string"}, "message": {"type": "string"}},
                 ),
-                f"/v2/models/{predictor.model}/infer": _post(
+                f"/v2/models/{quote(predictor.model)}/infer": _post(
                     "Open Inference Protocol V2",
                     inference,
                     {"inputs": tensors},

@@ -29,6 +29,7 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
+        self.lives = True
 
     def run(self, source: str, cell_id: str | None = None) -> Reply:
         """Run a cell and wait for its end."""
@@ -78,6 +79,7 @@ class Kernel:
     def kill(self) -> None:
         """SIGKILL, as when memory runs out."""
         self.manager.shutdown_kernel(now=True)
+        self.lives = False
 
 
 @contextlib.contextmanager
@@ -87,8 +89,10 @@ def kernel(folder: Path, **environment: str) -> Iterator[Kernel]:
     manager, client = start_new_kernel(
         kernel_name="python3", startup_timeout=120, cwd=str(folder), env=env
     )
+    running = Kernel(manager, client)
     try:
-        yield Kernel(manager, client)
+        yield running
     finally:
         client.stop_channels()
-        manager.shutdown_kernel()
+        if running.lives:
+            manager.shutdown_kernel()

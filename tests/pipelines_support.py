@@ -1,4 +1,4 @@
-"""What the tests of pipelines share: notebooks from a few words, workspaces whose tables are made."""
+"""What the tests of pipelines share: notebooks from a few words, workspaces with tables."""
 
 from __future__ import annotations
 
@@ -66,12 +66,7 @@ def outputs(path: Path) -> list[list[dict]]:
     found = []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
-            kept = []
-            for output in cell.outputs:
-                output = dict(output)
-                output.pop("traceback", None)
-                kept.append(output)
-            found.append(kept)
+            found.append([{**output, "traceback": None} for output in cell.outputs])
     return found
 
 

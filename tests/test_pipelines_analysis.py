@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 from __future__ import annotations
 
 import pytest
@@ -18,7 +19,9 @@ def needs(*cells):
     check_syntax(made, steps, "x.ipynb")
     place = {step.name: number for number, step in enumerate(steps, 1)}
     return {
-        place[step.name]: {place[need.step]: "".join(f"{n} " for n in need.names).strip() for need in step.needs}
+        place[step.name]: {
+            place[need.step]: "".join(f"{n} " for n in need.names).strip() for need in step.needs
+        }
         for step in analyse(made, steps)
         if step.needs
     }
@@ -205,7 +208,16 @@ def test_files(write, read):
 
 
 def test_files_have_a_last_writer_and_names_that_change_are_no_paths():
-    made = notebook("df.to_csv('x')", "df.to_csv('x')", "p = f()", "p = 'y'", "open(p, 'w')", "pd.read_csv('x')", "open('y')", "for p in z:\n    open(p)")
+    made = notebook(
+        "df.to_csv('x')",
+        "df.to_csv('x')",
+        "p = f()",
+        "p = 'y'",
+        "open(p, 'w')",
+        "pd.read_csv('x')",
+        "open('y')",
+        "for p in z:\n    open(p)",
+    )
     steps = analyse(made, cut(made))
     files = {step.name: {n.step: n.files for n in step.needs if n.files} for step in steps}
     assert files["cell-6"] == {"cell-2": ["x"]}
@@ -284,9 +296,9 @@ def test_straight_line_code_needs_what_a_trace_shows(steps):
     for step in steps:
         lines = []
         for target, sources, kind in step:
-            sources = [name for name in sources if name in defined]
-            kind = kind if kind == "=" or target in defined else "="
-            lines.append(f"{target} {kind.replace('+', '+=')} {' + '.join([*sources, '1'])}")
+            known = [name for name in sources if name in defined]
+            sign = "+=" if kind == "+" and target in defined else "="
+            lines.append(f"{target} {sign} {' + '.join([*known, '1'])}")
             defined.add(target)
         cells.append("\n".join(lines))
     trace = Trace()

@@ -181,7 +181,8 @@ def test_many_at_once_deliver_each_run_once(workspace: Workspace) -> None:
             fitted()
             session.end_cell()
     code = (
-        "import sys; from mlops_jupyter import runs; from mlops_jupyter.workspace import Workspace\n"
+        "import sys; from mlops_jupyter import runs\n"
+        "from mlops_jupyter.workspace import Workspace\n"
         "print(runs.deliver(Workspace(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, str(workspace.root)]

@@ -679,6 +679,19 @@ def test_answers_that_are_not_one_per_row(raw: Any) -> None:
         Predictor(loaded([NUMBER], lambda _: raw)).predict([[1.0, 2.0]])
 
 
+def test_a_model_name_with_spaces(workspace: Workspace) -> None:
+    model = LoadedModel("my model", "1", None, [NUMBER], lambda frame: frame["a"].to_numpy(), None)
+    service = Service("spaces", Predictor(model), records.Writer(workspace, "spaces"))
+    with TestClient(build(service)) as client:
+        paths = [path for path in client.get("/openapi.json").json()["paths"] if "v2" in path]
+        assert paths == ["/v2/models/my%20model/infer"]
+        inputs = [{"name": "a", "shape": [1], "datatype": "FP64", "data": [2]}]
+        answer = client.post(paths[0], json={"inputs": inputs})
+        assert answer.json()["outputs"][0]["data"] == [2.0]
+        assert answer.json()["model_name"] == "my model"
+    service.close()
+
+
 def test_infinity_is_null(workspace: Workspace) -> None:
     predictor = Predictor(loaded([NUMBER], lambda frame: frame["a"].to_numpy() * math.inf))
     service = Service("inf", predictor, records.Writer(workspace, "inf"))

@@ -94,7 +94,11 @@ def test_the_wheel_holds_what_it_must_and_nothing_twice(wheel):
         rf"{SHARED}share/jupyter/labextensions/mlops-jupyter/static/remoteEntry\.\w+\.js"
     )
     assert matching(rf"{SHARED}etc/jupyter/jupyter_server_config\.d/mlops_jupyter\.json")
-    assert matching(r"mlops_jupyter/py\.typed")
+    package = ROOT / "mlops_jupyter"
+    for path in package.rglob("*"):
+        relative = path.relative_to(package)
+        if path.is_file() and not {"labextension", "__pycache__"} & set(relative.parts):
+            assert f"mlops_jupyter/{relative.as_posix()}" in names
     templates = ROOT / "templates"
     for path in templates.rglob("*"):
         relative = path.relative_to(templates)
@@ -136,7 +140,7 @@ def test_every_module_imports_and_none_comes_from_the_source(installed, outside)
 
 def test_jupyter_knows_both_extensions(installed, outside):
     lab = run(installed / "python", "-m", "jupyter", "labextension", "list", **outside)
-    assert re.search(r"mlops-jupyter v[\d.]+ .*enabled.*OK", lab), lab
+    assert re.search(r"mlops-jupyter v[\d.]+ .*enabled.*OK.*\(python, mlops_jupyter\)", lab), lab
     server = run(installed / "python", "-m", "jupyter", "server", "extension", "list", **outside)
     assert re.search(r"mlops_jupyter .*enabled", server), server
     assert re.search(r"mlops_jupyter [\d.]+ .*OK", server), server

@@ -95,10 +95,13 @@ function rank(name: string): number {
   return lower.startsWith('train') ? place + 100 : place;
 }
 
+/** Says how long something took, not how good it is. */
+const TIMING = /(^|_)(seconds|time|duration|ms)$/i;
+
 /** The metric to show first: on data that was held out rather than on training data. */
 export function keyMetric(metrics: Record<string, number | null>): [string, number] | null {
   const known = Object.entries(metrics).filter((entry): entry is [string, number] => {
-    return entry[1] !== null;
+    return entry[1] !== null && !TIMING.test(entry[0]);
   });
   known.sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b));
   return known[0] ?? null;

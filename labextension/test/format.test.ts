@@ -81,7 +81,9 @@ describe('keyMetric', () => {
     expect(keyMetric({ training_log_loss: 0.1, training_f1: 0.8 })).toEqual(['training_f1', 0.8]);
     expect(keyMetric({ b: 2, a: 1 })).toEqual(['a', 1]);
   });
-  it('leaves out what is not a number', () => {
+  it('leaves out what is not a number and what only tells the time', () => {
+    expect(keyMetric({ seconds: 3, fit_time: 2, r2: 0.5 })).toEqual(['r2', 0.5]);
+    expect(keyMetric({ seconds: 3 })).toBeNull();
     expect(keyMetric({ accuracy: null, loss: 2 })).toEqual(['loss', 2]);
     expect(keyMetric({})).toBeNull();
   });

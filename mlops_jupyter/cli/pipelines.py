@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
 import click
 
 from .. import pipelines
@@ -43,7 +41,26 @@ class Progress:
                 )
 
 
-def _run(
+@verb(pipeline, "run")
+@click.argument("notebook")
+@click.option(
+    "-p",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the notebook; may be repeated.",
+)
+@click.option("-o", "output", metavar="OUT.ipynb", help="Where to write the executed notebook.")
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    help="Where steps run; dask:ADDRESS for a scheduler.",
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--id", hidden=True)
+def run(
     workspace: Workspace,
     notebook: str,
     parameters: tuple[tuple[str, str], ...],
@@ -52,7 +69,7 @@ def _run(
     workers: int,
     id: str | None,
 ) -> PipelineRun:
-    """Run NOTEBOOK as a pipeline."""
+    """Run NOTEBOOK as a pipeline; exit code 1 if a step failed."""
     return pipelines.run(
         workspace,
         workspace.resolve(notebook, "notebook"),
@@ -65,27 +82,4 @@ def _run(
     )
 
 
-def _options(command: Any) -> Any:
-    for option in (
-        click.argument("notebook"),
-        click.option(
-            "-p",
-            "parameters",
-            nargs=2,
-            multiple=True,
-            metavar="NAME VALUE",
-            help="A parameter of the notebook; may be repeated.",
-        ),
-        click.option(
-            "-o", "output", metavar="OUT.ipynb", help="Where to write the executed notebook."
-        ),
-        click.option("--executor", default="local", show_default=True, help="Where steps run."),
-        click.option("--workers", default=1, show_default=True, type=click.IntRange(1)),
-        click.option("--id", hidden=True),
-    ):
-        command = option(command)
-    return command
-
-
-verb(pipeline, "run")(_options(_run))
-verb(app, "run", short_help="Short for `pipeline run`.")(_options(_run))
+app.add_command(run)

@@ -134,7 +134,8 @@ export const modelsSection = sectionPlugin(
       title: trans.__('Models'),
       rank: 200,
       stores: [client.models],
-      badge: () => countOf(client.models, text => trans.__('%1 models', text)),
+      badge: () =>
+        countOf(client.models, (text, count) => trans._n('%2 model', '%2 models', count, text)),
       render: () => <Models client={client} tree={tree} />
     };
   }

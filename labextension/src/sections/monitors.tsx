@@ -176,7 +176,9 @@ export const monitorsSection = sectionPlugin(
         );
         return open
           ? { ...open, tone: 'alert' }
-          : countOf(client.monitors, text => trans.__('%1 monitors', text));
+          : countOf(client.monitors, (text, count) =>
+              trans._n('%2 monitor', '%2 monitors', count, text)
+            );
       },
       render: () => <Monitors client={client} tree={tree} />
     };

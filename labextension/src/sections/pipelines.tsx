@@ -136,7 +136,10 @@ export const pipelinesSection = sectionPlugin(
       title: trans.__('Pipelines'),
       rank: 300,
       stores: [client.pipelines],
-      badge: () => countOf(client.pipelines, text => trans.__('%1 pipeline runs', text)),
+      badge: () =>
+        countOf(client.pipelines, (text, count) =>
+          trans._n('%2 pipeline run', '%2 pipeline runs', count, text)
+        ),
       render: () => <Pipelines store={client.pipelines} tree={tree} />
     };
   }

@@ -124,7 +124,7 @@ export const runsSection = sectionPlugin(
       badge: () =>
         countOf(
           client.runs,
-          text => trans.__('%1 runs', text),
+          (text, count) => trans._n('%2 run', '%2 runs', count, text),
           run => run.parent_id === null
         ),
       render: () => <Runs store={client.runs} tree={tree} />

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from pipelines_support import outputs, python, save
+
+from mlops_jupyter import pipelines, plugins
+from mlops_jupyter.errors import Unavailable
+from mlops_jupyter.executors.dask import DaskExecutor
+from mlops_jupyter.executors.local import LocalExecutor
+from mlops_jupyter.testing import ExecutorConformance
+
+pytest_plugins = ("pipelines_support",)
+
+
+class TestLocal(ExecutorConformance):
+    def make(self, workers):
+        return LocalExecutor(workers)
+
+    def test_ctrl_c_is_not_kept_for_later(self):
+        def interrupt():
+            raise KeyboardInterrupt
+
+        with self.make(1) as executor, pytest.raises(KeyboardInterrupt):
+            executor.submit(interrupt)
+
+
+class TestDask(ExecutorConformance):
+    def make(self, workers):
+        return DaskExecutor(workers)
+
+    def test_an_existing_scheduler(self):
+        with DaskExecutor(1) as here:
+            address = here._client.scheduler.address
+            with DaskExecutor(address=address) as there:
+                assert there.submit(divmod, 7, 2).result(timeout=60) == (3, 1)
+            assert here.submit(divmod, 7, 3).result(timeout=60) == (2, 1), "not ours to end"
+
+    def test_no_scheduler(self):
+        import dask
+
+        says = pytest.raises(Unavailable, match=r"tcp://127.0.0.1:1'.*dask scheduler")
+        with dask.config.set({"distributed.comm.timeouts.connect": "200ms"}), says:
+            DaskExecutor(address="tcp://127.0.0.1:1")
+
+
+def test_both_are_plug_ins():
+    assert plugins.load("executors", "local") is LocalExecutor
+    assert plugins.load("executors", "dask") is DaskExecutor
+
+
+def test_without_distributed_the_error_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "from mlops_jupyter import plugins\n"
+        "from mlops_jupyter.errors import MissingDependency\n"
+        "try: plugins.load('executors', 'dask')\n"
+        "except MissingDependency as error: print(error)\n"
+    )
+    out, err = python(code, cwd=tmp_path).communicate(timeout=60)
+    assert "pip install 'mlops_jupyter[dask]'" in out, err
+
+
+@pytest.mark.slow
+def test_a_pipeline_on_dask_gives_the_same(ready):
+    path = save(
+        ready.root / "nb" / "a.ipynb",
+        ("parameters", "x = 1"),
+        "## A",
+        "import os\ny = x + 1\n(y, os.path.basename(os.getcwd()))",
+        "## B",
+        "print(y)",
+    )
+    here = pipelines.run(ready, path, {"x": "4"})
+    states = []
+    there = pipelines.run(ready, path, {"x": "4"}, executor="dask", on_change=states.append)
+    assert there.status == "succeeded", there.error
+    assert outputs(ready.root / there.output) == outputs(ready.root / here.output)
+    assert [(s.name, s.status) for s in there.steps] == [(s.name, s.status) for s in here.steps]
+    assert states[-1] == there
+    assert pipelines.history(ready)[0] == there
+    assert sys.modules["distributed"]

@@ -1,0 +1,166 @@
+"""A run that is interrupted, really: signals to a real process, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import nbformat
+import psutil
+import pytest
+from pipelines_support import python, save
+
+from mlops_jupyter import pipelines
+from mlops_jupyter._mlflow import Tracking
+from mlops_jupyter._store import Store
+from mlops_jupyter.models import PipelineRun, from_dict
+
+pytest_plugins = ("pipelines_support",)
+
+RUNNER = """
+import sys
+from pathlib import Path
+from mlops_jupyter import pipelines
+from mlops_jupyter.models import to_json
+from mlops_jupyter.workspace import Workspace
+
+workspace = Workspace(sys.argv[1])
+try:
+    pipelines.run(workspace, workspace.root / "long.ipynb", {}, id="long", **eval(sys.argv[2]))
+except BaseException as error:
+    print(type(error).__name__)
+print(to_json(pipelines.run(workspace, workspace.root / "short.ipynb", {})))
+"""
+LONG = (
+    "## First\n",
+    "print('first')",
+    "## Long",
+    "import os, pathlib, time\npathlib.Path('kernel.pid').write_text(str(os.getpid()))\nprint('in')",
+    "{}",
+    "## Never",
+    "1",
+)
+SLEEP = "time.sleep(600)"
+DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)"
+
+
+def started(ready, until, code=SLEEP, options="{}"):
+    """A process that runs ``long.ipynb``, in its endless cell; and its kernel."""
+    save(ready.root / "long.ipynb", *[cell.replace("{}", code) for cell in LONG])
+    save(ready.root / "short.ipynb", "1")
+    process = python(RUNNER, str(ready.root), options, cwd=ready.root)
+    file = ready.root / "kernel.pid"
+
+    def kernel():
+        assert process.poll() is None, process.communicate()
+        return file.exists() and file.read_text()
+
+    kernel = psutil.Process(int(until(kernel, 120)))
+    output = ready.path("pipelines", "long", "long.ipynb")
+    until(lambda: '"in\\n"' in output.read_text(), 60)
+    return process, kernel
+
+
+def ended(kernel):
+    return not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+
+
+def statuses(ready, run):
+    tracking = Tracking(ready)
+    children = tracking.runs(parent_id=run.run_id)
+    return tracking.run(run.run_id).status, {child.name: child.status for child in children}
+
+
+def check_cancelled(ready, reason):
+    run = pipelines.history(ready)[-1]
+    assert (run.id, run.status, run.error) == ("long", "cancelled", reason)
+    assert [(step.name, step.status) for step in run.steps] == [
+        ("first", "ran"),
+        ("long", "failed"),
+        ("never", "skipped"),
+    ]
+    assert statuses(ready, run) == ("KILLED", {"first": "FINISHED", "long": "KILLED"})
+    content = nbformat.read(ready.root / run.output, as_version=4)
+    nbformat.validate(content)
+    assert content.cells[1].outputs[0].text == "first\n"
+    assert not ready.held("pipeline-long")
+    return content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [
+        (signal.SIGINT, "KeyboardInterrupt", SLEEP),
+        (signal.SIGINT, "KeyboardInterrupt", DEAF),
+        (signal.SIGTERM, "SystemExit", SLEEP),
+    ],
+)
+def test_a_signal_ends_the_kernel_and_closes_the_runs(ready, until, number, name, code):
+    process, kernel = started(ready, until, code)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert out.splitlines()[0] == name, err
+    assert ended(kernel)
+    assert "never retrieved" not in err
+    assert "Task was destroyed" not in err
+    content = check_cancelled(ready, "the run was cancelled")
+    cells = [cell.metadata.papermill.status for cell in content.cells if cell.cell_type == "code"]
+    assert cells == ["completed", "completed", "failed", "pending"]
+    after = from_dict(PipelineRun, json.loads(out.splitlines()[1]))
+    assert after.status == "succeeded", "the same process runs the next notebook"
+
+
+@pytest.mark.slow
+def test_impatience(ready, until):
+    """A second Ctrl-C while the kernel is being ended."""
+    process, kernel = started(ready, until, DEAF)
+    process.send_signal(signal.SIGINT)
+    until(lambda: Store(ready).get(PipelineRun, "long").status == "running", 10)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert ended(kernel), err
+    assert not ready.held("pipeline-long")
+    assert pipelines.history(ready)[-1].status == "cancelled"
+
+
+@pytest.mark.slow
+def test_a_killed_runner(ready, until):
+    process, kernel = started(ready, until)
+    assert pipelines.history(ready)[0].status == "running"
+    process.kill()
+    process.communicate(timeout=60)
+    assert Store(ready).get(PipelineRun, "long").status == "running", "nobody could say so"
+    run = pipelines.history(ready)[0]
+    assert run == Store(ready).get(PipelineRun, "long")
+    check_cancelled(ready, "the runner died")
+    until(lambda: ended(kernel), 60)
+    assert pipelines.run(ready, ready.root / "short.ipynb", {}).status == "succeeded"
+
+
+@pytest.mark.slow
+def test_ctrl_c_with_dask(ready, until):
+    process, kernel = started(ready, until, options="{'executor': 'dask'}")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert out.splitlines()[0] == "KeyboardInterrupt", err
+    until(lambda: ended(kernel), 60)
+    run = pipelines.history(ready)[-1]
+    assert (run.id, run.status) == ("long", "cancelled")
+    assert statuses(ready, run) == ("KILLED", {"first": "FINISHED", "long": "KILLED"})
+
+
+def test_a_run_that_ends_while_history_looks_stays_as_it_ended(ready):
+    """The lock is free, the store was read before: what counts is the store under the lock."""
+    store = Store(ready)
+    running = PipelineRun("a", None, "a.ipynb", "running", "", None, "", [])
+    store.put(running)
+    with ready.lock("pipeline-a"):
+        assert pipelines.history(ready)[0].status == "running"
+        store.update(PipelineRun, "a", status="succeeded")
+    assert pipelines.history(ready)[0].status == "succeeded"
+    store.put(running)
+    found = pipelines.history(ready)[0]
+    assert (found.status, found.error) == ("cancelled", "the runner died")
+    assert os.path.exists(ready.state)
