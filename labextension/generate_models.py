@@ -88,6 +88,8 @@ def _interface(node: ast.ClassDef) -> list[str]:
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
     extends = f" extends {', '.join(bases)}" if bases else ""
     lines = _comment(ast.get_docstring(node))
+    if not bases and not any(isinstance(item, ast.AnnAssign) for item in node.body):
+        return [*lines, f"export type {node.name} = Record<string, never>;", ""]
     lines.append(f"export interface {node.name}{extends} {{")
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):

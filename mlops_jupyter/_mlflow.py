@@ -46,7 +46,7 @@ class LoadedModel:
 
     ``predict`` takes a ``(rows, columns)`` pandas DataFrame and returns what the model returns;
     ``native`` is the flavour's own object where MLflow can give it, else ``None``; ``method`` is
-    which of its methods ``predict`` calls. A bare ``(rows, n)`` tensor is ``n`` inputs without name.
+    which of its methods ``predict`` calls. A bare ``(rows, n)`` tensor is ``n`` nameless inputs.
     """
 
     name: str
@@ -459,13 +459,23 @@ def _fields(schema: Any) -> list[Field]:
         return []
     if not schema.is_tensor_spec():
         return [
-            Field(getattr(item, "name", None), getattr(item.type, "name", str(item.type)), item.required)
+            Field(
+                getattr(item, "name", None),
+                getattr(item.type, "name", str(item.type)),
+                item.required,
+            )
             for item in schema.inputs
         ]
     shape = schema.inputs[0].shape
     if len(schema.inputs) != 1 or len(shape) != 2 or shape[1] < 1:
         return []
-    names = {"float64": "double", "float32": "float", "int64": "long", "int32": "integer", "bool": "boolean"}
+    names = {
+        "float64": "double",
+        "float32": "float",
+        "int64": "long",
+        "int32": "integer",
+        "bool": "boolean",
+    }
     kind = schema.inputs[0].type.name
     return [Field(None, names.get(kind, kind), True)] * int(shape[1])
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -157,6 +158,7 @@ def run_engine(
         autosave_cell_every=autosave_cell_every or 0,
     )
     manager.notebook_start()
+    manager.interrupted = True
     try:
         _Client(
             manager,
@@ -168,6 +170,7 @@ def run_engine(
             log_output=log_output,
             **client,
         ).execute()
+        manager.interrupted = False
     finally:
         manager.notebook_complete()
     return notebook
@@ -177,6 +180,7 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
     """papermill's bookkeeping, but the notebook is saved once a cell, whole or not at all."""
 
     output_path: Path | str | None
+    interrupted = False
 
     def save(self, **kwargs: Any) -> None:
         """Save the notebook as it is now."""
@@ -190,9 +194,31 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Note a cell's start; nothing is worth saving yet."""
+        with self._unsaved():
+            super().cell_start(cell, cell_index, **kwargs)
+
+    def cell_complete(
+        self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any
+    ) -> None:
+        """Note a cell's end, and save the notebook if the cell could change it."""
+        with self._unsaved() if cell.cell_type != "code" else contextlib.nullcontext():
+            super().cell_complete(cell, cell_index, **kwargs)
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """Note the end, and save; cells that an interrupted run did not reach stay pending."""
+        about = [cell.metadata.papermill for cell in self.nb.cells]
+        pending = [item for item in about if item["status"] == self.PENDING]
+        with self._unsaved():
+            super().notebook_complete(**kwargs)
+        for item in pending if self.interrupted else []:
+            item["status"] = self.PENDING
+        self.save()
+
+    @contextlib.contextmanager
+    def _unsaved(self) -> Iterator[None]:
         path, self.output_path = self.output_path, None
         try:
-            super().cell_start(cell, cell_index, **kwargs)
+            yield
         finally:
             self.output_path = path
 

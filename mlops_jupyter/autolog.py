@@ -69,14 +69,16 @@ class Tracked:
         """Call the original; report it if it is top-level."""
         __tracebackhide__ = True
         hook = self._hook
-        if _calls.depth or hook.listener is None or hook.is_nested(sys._getframe(1)):
+        package = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0]
+        if _calls.depth or hook.listener is None or hook.is_nested(package):
             _calls.depth += 1
             try:
                 return self._original(instance, *args, **kwargs)
             finally:
                 _calls.depth -= 1
         _calls.depth += 1
-        hook.busy.add(threading.get_ident())
+        if package != "joblib":
+            hook.busy.add(threading.get_ident())
         listener, failed, result, token = hook.listener, True, None, None
         try:
             token = listener.before(instance, self._method, args, kwargs)
@@ -140,9 +142,9 @@ class Hook:
             if cls is not None and cls.__module__ == "__main__":
                 self._wrap(cls, name, again=True)
 
-    def is_nested(self, caller: types.FrameType) -> bool:
-        """Whether the call that ``caller`` makes is a library's, not the user's."""
-        package = str(caller.f_globals.get("__name__", "")).partition(".")[0]
+    def is_nested(self, package: str) -> bool:
+        """Whether a call that ``package`` makes is not the user's: scikit-learn's own, or in a
+        thread of joblib's while an estimator is being fitted elsewhere."""
         return package == "sklearn" or (package == "joblib" and bool(self.busy))
 
     # --- finding the classes ------------------------------------------------------------------

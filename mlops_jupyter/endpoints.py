@@ -9,7 +9,6 @@ Errors have the body of the protocol that was spoken: ``{"error": ...}`` under `
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import uuid
 from collections.abc import Callable
@@ -65,7 +64,7 @@ class Service:
         self.writer = writer
         self.body_limit = body_limit
         self.figures = Figures()
-        self.pool = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2), "predict")
+        self.pool = ThreadPoolExecutor(2, "predict")  # more only fight for the interpreter
 
     def answer(
         self,

@@ -180,5 +180,5 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
         raise Unavailable(f"The records cannot be read: {error.strerror}.") from error
     for line in data.split(b"\n"):
         checksum, _, text = line.partition(b" ")
-        if len(checksum) == 8:
+        if len(checksum) == 8 and checksum == b"%08x" % zlib.crc32(text):
             yield text

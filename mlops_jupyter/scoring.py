@@ -70,8 +70,7 @@ class Follower(threading.Thread):
         self._published: tuple[str, str | None] = (service.predictor.version, None)
         self._alias_due = time.monotonic() + _ALIAS_EVERY
         self._figures_due = self._announce_due = 0.0
-        self._written: Any = None
-        self._announced: Any = None
+        self._written = self._announced = service.figures.snapshot()
 
     def run(self) -> None:
         """Look about every 0.2 s until :meth:`end` is called or the workspace is gone."""

@@ -1,21 +1,13 @@
-"""What the tests of pipelines share: notebooks from a few words, workspaces with tables."""
+"""What the tests of pipelines share: notebooks from a few words, and processes."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-import pytest
-
-from mlops_jupyter._mlflow import Tracking
-from mlops_jupyter._store import Store
-from mlops_jupyter.models import PipelineRun
-from mlops_jupyter.workspace import Workspace
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 
@@ -41,24 +33,6 @@ def save(path: Path, *cells: str | tuple[str, str], **options) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook(*cells, **options), path)
     return path
-
-
-@pytest.fixture(scope="session")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ``.mlops/`` with both databases' tables, to be copied: making them takes seconds."""
-    made = Workspace(tmp_path_factory.mktemp("tables"))
-    Tracking(made)._client  # noqa: B018
-    Store(made).all(PipelineRun)
-    return made.state
-
-
-@pytest.fixture
-def ready(tables: Path, tmp_path: Path) -> Iterator[Workspace]:
-    """A workspace with tables."""
-    root = tmp_path / "project"
-    root.mkdir()
-    shutil.copytree(tables, root / ".mlops")
-    yield Workspace(root)
 
 
 def outputs(path: Path) -> list[list[dict]]:

@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mlops_jupyter import recorder
+from mlops_jupyter import estimators
 from mlops_jupyter.autolog import METHODS, Hook, Tracked
 
 X, y = load_iris(return_X_y=True)
@@ -112,11 +112,21 @@ def test_what_a_library_fits_inside_is_not_heard(heard: list[str], backend: str)
 
 
 def test_the_users_own_threads_are_heard(heard: list[str]) -> None:
-    models = [LinearRegression(), Ridge()]
+    barrier = threading.Barrier(2)
+
+    class Waits(ClassifierMixin, BaseEstimator):
+        def fit(self, X: Any, y: Any) -> Waits:
+            barrier.wait(20)
+            return self
+
+    class Waits2(Waits):
+        pass
+
+    models = [Waits(), Waits2()]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda model: model.fit(X, y), models))
     joblib.Parallel(2, backend="threading")(joblib.delayed(m.fit)(X, y) for m in models)
-    assert sorted(heard) == ["LinearRegression.fit"] * 2 + ["Ridge.fit"] * 2
+    assert sorted(heard) == ["Waits.fit"] * 2 + ["Waits2.fit"] * 2
 
 
 def test_a_fit_that_raises(heard: list[str]) -> None:
@@ -257,9 +267,9 @@ class OwnScore(ClassifierMixin, BaseEstimator):
     ],
 )
 def test_what_an_estimator_is(estimator: Any, name: str, term: str, model: bool) -> None:
-    assert recorder._name(estimator) == name
-    assert recorder.score_name(estimator) == term
-    assert recorder.is_model(estimator) == model
+    assert estimators.run_name(estimator) == name
+    assert estimators.score_name(estimator) == term
+    assert estimators.is_model(estimator) == model
 
 
 @pytest.mark.parametrize(
@@ -282,4 +292,4 @@ def test_what_an_estimator_is(estimator: Any, name: str, term: str, model: bool)
     ],
 )
 def test_parameters_as_text(value: Any, shown: str) -> None:
-    assert recorder.text(value) == shown
+    assert estimators.text(value) == shown

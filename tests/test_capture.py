@@ -106,7 +106,7 @@ mine = Mine(2).fit(X, y)
 
 
 def test_runs_are_opened_by_fits(tmp_path: Path) -> None:
-    with kernel(tmp_path) as k:
+    with kernel(tmp_path, MLOPS_PIPELINE_RUN="f" * 32) as k:
         k.ok("%load_ext mlops_jupyter")
         k.ok(DATA)
         k.ok(RUNS)
@@ -124,6 +124,8 @@ def test_runs_are_opened_by_fits(tmp_path: Path) -> None:
         current = k.ok("capture.active().current()").result
         assert "DecisionTreeClassifier" in current
         assert "FINISHED" in current
+    assert recorded(tmp_path).parent == "f" * 32
+    assert recorded(tmp_path).notebook is None
     runs = list(recorded(tmp_path).runs.values())
     assert [(run.name, run.status) for run in runs] == [
         ("LogisticRegression", "FINISHED"),

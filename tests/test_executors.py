@@ -11,7 +11,7 @@ from mlops_jupyter.executors.dask import DaskExecutor
 from mlops_jupyter.executors.local import LocalExecutor
 from mlops_jupyter.testing import ExecutorConformance
 
-pytest_plugins = ("pipelines_support",)
+pytest_plugins = ("pipelines_fixtures",)
 
 
 class TestLocal(ExecutorConformance):

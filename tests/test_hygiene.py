@@ -17,9 +17,10 @@ FORBIDDEN = {
     "root's home": r"(?<![\w$}.])/root" + r"/",
     "a build machine's folder": r"(?<![\w./-])/(?:work|builds?|workspace)/[a-z]",
     "a Windows user's folder": r"[A-Z]:\\+Users\\+",
-    "a package registry": r"https?://[\w.-]*(?:registry\.(?:npmjs|yarnpkg)|files\.pythonhosted|artifactory|nexus)",
+    "a package registry": r"https?://[\w.-]*(?:registry\.(?:npmjs|yarnpkg)|files\.pythonhosted)",
+    "a package mirror": r"https?://[\w.-]*(?:artifactory|nexus)",
     "a package index": r"https?://[^\s\"'<>]+/" + r"simple\b",
-    "a private address": r"//(?:[^@/\s]*@)?(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2,3}\b(?!\.)",
+    "a private host": r"//(?:[^@/\s]*@)?(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+",
     "a key": r"-----BEGIN [A-Z ]*PRIVATE" + r" KEY|AKIA[0-9A-Z]{16}|ghp_\w{36}",
 }
 LOCKS_WITH_ADDRESSES = {"uv.lock", "package-lock.json", "poetry.lock", "pdm.lock", "pylock.toml"}
@@ -63,8 +64,8 @@ def test_no_tracked_file_names_a_machine_or_a_registry():
         ("see /" + "work/main", "a build machine's folder"),
         ('"resolved": "https://' + 'registry.npmjs.org/x"', "a package registry"),
         ("index-url = https://pypi.example.org/" + "simple", "a package index"),
-        ("http://10" + ".1.2.3:8080", "a private address"),
-        ("http://192" + ".168.1.20", "a private address"),
+        ("http://10" + ".1.2.3:8080", "a private host"),
+        ("http://192" + ".168.1.20", "a private host"),
         ("-----BEGIN RSA PRIVATE" + " KEY-----", "a key"),
     ],
 )

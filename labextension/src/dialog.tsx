@@ -87,7 +87,7 @@ class ParameterForm extends ReactWidget implements Dialog.IBodyWidget<Record<str
         <p id={`${id}-help`} className="mlops-Form-help">
           {[parameter.help, this.trans.__('Default: %1', parameter.default)]
             .filter(Boolean)
-            .join(' ')}
+            .join(' · ')}
         </p>
       </div>
     );

@@ -328,8 +328,7 @@ export interface CheckRequest {
 }
 
 /** The body of requests that need none. */
-export interface EmptyRequest {
-}
+export type EmptyRequest = Record<string, never>;
 
 /** Something in the workspace changed: which kind of thing, which one, and how. */
 export interface Event {

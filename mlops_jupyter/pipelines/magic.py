@@ -22,8 +22,8 @@ PYTHON_LINES = _words("time timeit prun")
 # Line magics that touch no name but those written in their line as {x} or $x.
 PLAIN_LINES = _words(
     """alias autoreload cat cd conda config cp dhist env history less load_ext logging ls lsmagic
-    mamba man matplotlib micromamba mkdir mlops more mv pinfo pinfo2 pip popd precision psearch pushd pwd
-    reload_ext rm rmdir set_env sx system unload_ext uv who who_ls whos"""
+    mamba man matplotlib micromamba mkdir mlops more mv pinfo pinfo2 pip popd precision psearch
+    pushd pwd reload_ext rm rmdir set_env sx system unload_ext uv who who_ls whos"""
 )
 # Line magics that IPython accepts without `%` when they are a cell's only line.
 AUTOMAGIC = _words(

@@ -26,10 +26,21 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 NEWS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 SECONDS = 1000.0
 
-KERNEL_IS_IDLE = """async () => {
+KERNEL_IS_IDLE = """() => {
   const context = window.jupyterapp?.shell?.currentWidget?.sessionContext;
-  await context?.ready;
-  return context?.session?.kernel?.status === 'idle';
+  return !!context?.isReady && context.session?.kernel?.status === 'idle';
+}"""
+
+# Nothing has moved for twenty frames.
+SETTLED = """() => {
+  const boxes = Array.from(document.querySelectorAll('[role]'), node => {
+    const { x, y, width, height } = node.getBoundingClientRect();
+    return [x, y, width, height];
+  });
+  const now = JSON.stringify(boxes);
+  const same = window.settling?.now === now;
+  window.settling = { now, frames: same ? window.settling.frames + 1 : 0 };
+  return window.settling.frames >= 20;
 }"""
 
 
@@ -201,6 +212,7 @@ def picture(page: Page) -> Callable[[str], None]:
             expect(page.locator("body")).to_have_attribute(
                 "data-jp-theme-light", re.compile("true" if short == "light" else "false")
             )
+            page.wait_for_function(SETTLED)
             page.screenshot(path=_pictures() / f"{name}-{short}.png", animations="disabled")
 
     return take

@@ -40,6 +40,7 @@ def row(panel: Locator, name: str) -> Locator:
 
 
 def run_all_cells(page: Page) -> None:
+    page.wait_for_function("jupyterapp.commands.isEnabled('runmenu:run-all')")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
