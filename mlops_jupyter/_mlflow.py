@@ -185,7 +185,7 @@ class Tracking:
                 self._experiment_id, _milliseconds(started), all_tags, name
             )
         self.workspace.announce("runs", run.info.run_id, "created")
-        return run.info.run_id
+        return str(run.info.run_id)
 
     def run_by_key(self, key: str) -> str | None:
         """Id of the run whose journal key is ``key``, if there is one."""

@@ -130,3 +130,7 @@ class MissingDependency(MLOpsError):
         super().__init__(
             what + needs, hint=f"Install it with: pip install 'mlops_jupyter[{extra}]'"
         )
+        self._given = (what, extra, missing)
+
+    def __reduce__(self) -> tuple[type[MissingDependency], tuple[str, str, str]]:
+        return type(self), self._given

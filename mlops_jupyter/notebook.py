@@ -26,7 +26,7 @@ def read(path: Path) -> NotebookNode:
     import nbformat
 
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
     except FileNotFoundError as error:
         raise NotFound(f"There is no notebook {path.name!r}.", hint="Check the path.") from error
     except (

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import models
-from .estimators import is_model, run_name, text
+from .estimators import is_model, run_name, score_name, text
 from .fingerprint import fingerprint, sample
 from .journal import Journal
 

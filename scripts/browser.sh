@@ -7,7 +7,7 @@ found() {
         command -v "$CHROMIUM" >/dev/null
         return
     fi
-    for name in chromium chromium-browser google-chrome; do
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
         command -v "$name" >/dev/null && return
     done
     return 1

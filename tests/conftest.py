@@ -23,6 +23,18 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What fails fast runs first; the browser's loop, which lives to the end, runs last."""
+
+    def late(item: pytest.Item) -> tuple[bool, bool]:
+        markers = {marker.name for marker in item.iter_markers()}
+        return "e2e" in markers, "slow" in markers
+
+    items.sort(key=late)
+
+
 _OURS = ("MLOPS_", "MLFLOW_", "PAPERMILL_")
 _FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pickle
 import sys
 
 import pytest
 from pipelines_support import outputs, python, save
 
-from mlops_jupyter import pipelines, plugins
+from mlops_jupyter import errors, pipelines, plugins
 from mlops_jupyter.errors import Unavailable
 from mlops_jupyter.executors.dask import DaskExecutor
 from mlops_jupyter.executors.local import LocalExecutor
@@ -43,6 +44,14 @@ class TestDask(ExecutorConformance):
         says = pytest.raises(Unavailable, match=r"tcp://127.0.0.1:1'.*dask scheduler")
         with dask.config.set({"distributed.comm.timeouts.connect": "200ms"}), says:
             DaskExecutor(address="tcp://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_our_errors_come_back_whole_from_a_worker(name):
+    kind = getattr(errors, name)
+    error = kind("Dask", "dask", "x") if name == "MissingDependency" else kind("no", hint="do")
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), back.message, back.hint) == (kind, error.message, error.hint)
 
 
 def test_both_are_plug_ins():

@@ -136,7 +136,11 @@ export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
       if (last && available > 0) {
         const index = this.sections.indexOf(last);
         heights[index] = (heights[index] ?? 0) + left;
-        this.accordion.setRelativeSizes(heights);
+        const differs = (section: SectionWidget, place: number): boolean =>
+          Math.abs((heights[place] ?? 0) - section.node.offsetHeight) > 1;
+        if (this.sections.some(differs)) {
+          this.accordion.setRelativeSizes(heights);
+        }
       }
     });
   }
@@ -156,7 +160,7 @@ class SectionWidget extends PanelWithToolbar {
   constructor(
     readonly section: IMLOpsPanel.ISection,
     language: Language,
-    resized: () => void
+    private readonly resized: () => void
   ) {
     super({ toolbar: new Toolbar() });
     const { trans } = language;
@@ -204,6 +208,11 @@ class SectionWidget extends PanelWithToolbar {
   sleep(): void {
     this.watching?.dispose();
     this.watching = null;
+  }
+
+  protected override onResize(msg: Widget.ResizeMessage): void {
+    super.onResize(msg);
+    this.resized();
   }
 
   override dispose(): void {

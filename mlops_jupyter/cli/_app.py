@@ -17,6 +17,7 @@ from ..workspace import Workspace
 from . import render
 
 INTERRUPTED = 130
+_UNBROKEN = 1000
 
 
 class Screen:
@@ -24,8 +25,9 @@ class Screen:
 
     def __init__(self, *, as_json: bool, in_cell: bool) -> None:
         self.as_json = as_json
-        self.result = Console(highlight=False)
-        self.progress = Console(stderr=not in_cell, quiet=as_json, highlight=False)
+        width = None if sys.stdout.isatty() else _UNBROKEN  # a file or a pipe gets whole lines
+        self.result = Console(highlight=False, width=width)
+        self.progress = Console(stderr=not in_cell, quiet=as_json, highlight=False, soft_wrap=True)
 
     def note(self, line: str) -> None:
         """One line of progress."""
@@ -65,7 +67,6 @@ def verb(
     """Make a function ``(workspace, **options) -> dataclass`` a command of ``group``."""
 
     def decorate(function: Callable[..., Any]) -> click.Command:
-        @functools.wraps(function)
         def callback(as_json: bool, around: str | None, **options: Any) -> Any:
             context = click.get_current_context().find_root()
             context.obj = Screen(as_json=as_json, in_cell=context.obj is not None)
@@ -74,7 +75,9 @@ def verb(
                 context.obj.show(result)
             return result
 
-        command: click.Command = click.command(name, **settings)(callback)
+        functools.update_wrapper(callback, function)
+        make: Callable[[Callable[..., Any]], click.Command] = click.command(name, **settings)
+        command = make(callback)
         command.params += [
             click.Option(
                 ["-w", "--workspace", "around"],

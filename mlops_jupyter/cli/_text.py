@@ -55,7 +55,8 @@ def table(console: Console, columns: Iterable[str], rows: Iterable[Iterable[Any]
     names = list(columns)
     grid = Table(box=None, pad_edge=False, header_style="bold", show_header=any(names))
     for name in names:
-        grid.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
+        right = name.startswith(">")
+        grid.add_column(name.lstrip(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
         grid.add_row(*(str(item) for item in row))
     console.print(grid)
