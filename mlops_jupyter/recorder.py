@@ -225,11 +225,14 @@ class Recorder:
     def _save(self, run: OpenRun, estimator: Any, rows: Any) -> None:
         import cloudpickle
 
+        from .trust import SealedWriter
+
         number, previous = run.number, run.file
         file = self._journal.side(f"run-{number}-{run.fits}.pkl")
         try:
             with open(file, "wb") as stream:
-                cloudpickle.dump((estimator, rows), stream)
+                writer = SealedWriter(stream)
+                cloudpickle.dump((estimator, rows), writer)
         except OSError:
             file.unlink(missing_ok=True)
             raise
@@ -239,7 +242,7 @@ class Recorder:
                 "model", run=number, error=f"{type(error).__name__}: {error}"[:300]
             )
             return
-        self._journal.append("model", run=number, file=file.name)
+        self._journal.append("model", run=number, file=file.name, seal=writer.seal)
         run.file = file
         if previous is not None and previous != file:
             previous.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import journal, models
+from . import journal, models, trust
 from ._mlflow import Tracking
 from .errors import Conflict, Unavailable
 from .journal import lock_name
@@ -29,6 +29,7 @@ from .workspace import Workspace, write_atomic
 
 _log = logging.getLogger(__name__)
 _BATCH = 100  # MLflow's limit of parameters in one request
+NOT_OURS = "the model was not written by a kernel of this user, so it was not loaded"
 _GIT_SECONDS = 5.0
 _GIT_MINUTES = 10.0
 _CELLS = "mlops/cells.json"
@@ -229,6 +230,9 @@ class _Delivery:
             return
         file = journal.path(self._workspace, self._name).with_suffix("") / run.model
         if "mlops.model" in self._tracking.tags(run_id) or not file.is_file():
+            return
+        if not trust.sealed(file, run.seal):
+            self._tracking.log(run_id, tags={"mlops.model_error": NOT_OURS})
             return
         try:
             with self._modules():

@@ -26,6 +26,7 @@ class SessionRun:
     metrics: list[tuple[str, float]] = field(default_factory=list)
     data: list[models.Dataset] = field(default_factory=list)
     model: str | None = None
+    seal: str | None = None
     model_error: str = ""
     status: models.RunStatus = "RUNNING"
     ended: str | None = None
@@ -170,6 +171,7 @@ def _add_to_run(run: SessionRun, record: dict[str, Any]) -> None:
         run.data += [models.from_dict(models.Dataset, item) for item in record["items"]]
     elif kind == "model":
         run.model, run.model_error = record.get("file"), record.get("error", "")
+        run.seal = record.get("seal")
     elif kind == "end":
         run.status, run.ended = record["status"], record["time"]
 

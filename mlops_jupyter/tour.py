@@ -23,6 +23,7 @@ from . import deployments, governance, labels, monitoring, pipelines, project, r
 from ._frames import read_table
 from .errors import Conflict, MLOpsError, Unavailable, WorkFailed
 from .models import Deployment, ModelVersion, PipelineRun, Prediction, Tour
+from .pipelines import EXECUTED
 from .workspace import Workspace, os_errors, write_atomic
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ def prepare(folder: Path) -> Workspace:
         _stop_all(workspace)
         with os_errors(folder.name):
             shutil.rmtree(workspace.state)
-            shutil.rmtree(folder / "data", ignore_errors=True)
+            for made in ("data", EXECUTED):
+                shutil.rmtree(folder / made, ignore_errors=True)
     project.create(folder, "tour")
     _mark(workspace, 1_000_000)
     return workspace

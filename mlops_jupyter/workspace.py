@@ -7,12 +7,13 @@
       mlflow.db     MLflow's store      artifacts/  MLflow's artifacts
       mlops.db      our own store       journals/   one file per session
       records/      predictions         labels/     labels that came later
-      pipelines/    executed notebooks  reports/    monitoring reports
-      logs/         of our processes    locks/      held by living processes
+      reports/      monitoring reports  logs/       of our processes
+      locks/        held by living processes
       events.jsonl  what changed, for live views
+    executed/       notebooks that pipelines ran, where JupyterLab can open them
 
-The folder ignores itself in git. ``mlflow.db``, ``mlops.db``, ``logs/`` and ``locks/`` belong to
-this machine; everything else holds no absolute path and no secret, so it may be shared.
+Both folders ignore themselves in git. ``mlflow.db``, ``mlops.db``, ``logs/`` and ``locks/`` belong
+to this machine; everything else holds no absolute path and no secret, so it may be shared.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ _FOLDERS = (
     "labels",
     "locks",
     "logs",
-    "pipelines",
     "records",
     "reports",
 )

@@ -37,9 +37,10 @@ def _generator() -> types.ModuleType:
 
 def _fields(name: str) -> dict[str, str]:
     """The fields of a TypeScript interface with those it inherits, by a reading of its own."""
-    found = re.search(
-        rf"export interface {name}(?: extends (\w+))? \{{\n(.*?)\}}", TYPESCRIPT, re.S
-    )
+    if f"export type {name} = Record<string, never>;" in TYPESCRIPT:
+        return {}
+    head = rf"export interface {name}(?: extends (\w+))?"
+    found = re.search(head + r" \{\n(.*?)\}", TYPESCRIPT, re.S)
     assert found is not None, f"{name} is not in models.ts. Run: jlpm models"
     inherited = _fields(found[1]) if found[1] else {}
     return inherited | dict(re.findall(r"^  (\w+): (.+);$", found[2], re.M))

@@ -74,7 +74,7 @@ def test_a_run_succeeds(ran, project):
     ]
     assert all(step.seconds > 0 and step.run_id for step in run.steps)
     assert run.seconds > sum(step.seconds for step in run.steps)
-    assert run.output == ".mlops/pipelines/first/train.ipynb"
+    assert run.output == "executed/train-first.ipynb"
     assert run.notebook == "notebooks/train.ipynb"
     assert states[-1] == run == Store(project).get(PipelineRun, "first")
     assert from_dict(PipelineRun, to_dict(run)) == run

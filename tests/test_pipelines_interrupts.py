@@ -118,7 +118,7 @@ def test_impatience(ready, until):
     """A second Ctrl-C while the kernel is being ended."""
     process, _ = started(ready, until, DEAF)
     process.send_signal(signal.SIGINT)
-    output = ready.path("pipelines", "long", "long.ipynb")
+    output = ready.root / "executed" / "long-long.ipynb"
     until(lambda: '"status": "failed"' in output.read_text(), 60)  # it has begun to end the kernel
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 from kernels import kernel
 from sklearn.datasets import load_iris
@@ -21,6 +23,7 @@ from mlops_jupyter.autolog import Hook
 from mlops_jupyter.errors import NotFound
 from mlops_jupyter.journal import Journal
 from mlops_jupyter.recorder import Recorder
+from mlops_jupyter.trust import SealedWriter
 from mlops_jupyter.workspace import Workspace
 
 DATA = """
@@ -200,10 +203,37 @@ def test_a_model_that_cannot_be_loaded_is_a_tag(workspace: Workspace) -> None:
         fitted()
         session.end_cell()
         (file,) = workspace.path("journals").glob("*/*.pkl")
-        file.write_bytes(b"not a pickle")
+        with open(file, "wb") as stream:
+            writer = SealedWriter(stream)
+            writer.write(b"not a pickle")
+        session.journal.append("model", run=1, file=file.name, seal=writer.seal)
     (run,) = runs.list_runs(workspace)
     assert run.status == "FINISHED"
     assert Tracking(workspace).tags(run.run_id)["mlops.model_error"].startswith("UnpicklingError")
+
+
+class Exploit:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("exploited"),)
+
+
+@pytest.mark.parametrize("seal", ["changed", "forged", "none"])
+def test_a_model_from_elsewhere_is_not_loaded(workspace: Workspace, seal: str) -> None:
+    os.chdir(workspace.root)
+    with Session(workspace) as session:
+        fitted()
+        session.end_cell()
+        (file,) = workspace.path("journals").glob("*/*.pkl")
+        file.write_bytes(cloudpickle.dumps((Exploit(), None)))
+        if seal != "changed":
+            forged = hashlib.blake2b(file.read_bytes(), key=b"a guess", digest_size=32).hexdigest()
+            session.journal.append(
+                "model", run=1, file=file.name, seal=forged if seal == "forged" else None
+            )
+    (run,) = runs.list_runs(workspace)
+    assert Tracking(workspace).tags(run.run_id)["mlops.model_error"] == runs.NOT_OURS
+    assert not (workspace.root / "exploited").exists()
+    assert file.is_file()
 
 
 def test_a_model_that_cannot_be_pickled_is_a_tag(workspace: Workspace) -> None:

@@ -98,6 +98,8 @@ export class MLOpsPanel extends SidePanel implements IMLOpsPanel {
   protected override onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
     this.sections.forEach(section => section.wake());
+    // JupyterLab hides everything while it changes the theme.
+    this.arrange();
   }
 
   protected override onAfterAttach(msg: Message): void {

@@ -7,6 +7,6 @@ papermill itself, only when a notebook runs.
 
 from __future__ import annotations
 
-from .runner import history, run, show
+from .runner import EXECUTED, history, output_name, run, show
 
-__all__ = ["history", "run", "show"]
+__all__ = ["EXECUTED", "history", "output_name", "run", "show"]

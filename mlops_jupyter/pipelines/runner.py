@@ -15,7 +15,7 @@ from .. import notebook as notebooks
 from .. import plugins
 from ..errors import InvalidInput
 from ..models import Pipeline, PipelineRun
-from ..workspace import Workspace
+from ..workspace import Workspace, write_atomic
 from . import parameters as contract
 from .analysis import analyse
 from .conductor import Conductor, Job, OnChange, lock_name, run_key
@@ -24,6 +24,7 @@ from .source import check_syntax
 from .steps import cut
 
 RUNNER_DIED = "the runner died"
+EXECUTED = "executed"
 _POLL_SECONDS = 0.2
 
 
@@ -66,7 +67,8 @@ def run(
     parameters:
         Values by name; strings are converted to the declared types.
     output:
-        Where the executed notebook is written; default ``.mlops/pipelines/<id>/<its name>``.
+        Where the executed notebook is written; default ``executed/<its name>-<id>.ipynb`` in the
+        workspace.
     executor:
         A plug-in's name, for one that connects to a scheduler ``name:address``.
     workers:
@@ -93,7 +95,7 @@ def run(
     name, _, address = executor.partition(":")
     kind = plugins.load("executors", name)
     id = checked(id)
-    target = output.absolute() if output else workspace.path("pipelines", id, notebook.name)
+    target = output.absolute() if output else _executed(workspace, notebook, id)
     if target.resolve() == notebook.resolve():
         raise InvalidInput("The output would replace the notebook itself.", hint="Choose another.")
     if target.is_dir():
@@ -109,6 +111,20 @@ def run(
         with contextlib.suppress(LookupError):
             _settle(workspace, id)
         raise
+
+
+def output_name(notebook: Path, id: str) -> str:
+    """Where the executed notebook goes if nobody says: a path in the workspace that JupyterLab can
+    open (it hides ``.mlops/``)."""
+    return f"{EXECUTED}/{notebook.stem}-{id}.ipynb"
+
+
+def _executed(workspace: Workspace, notebook: Path, id: str) -> Path:
+    """The default output's path; its folder ignores itself in git, as ``.mlops/`` does."""
+    ignore = workspace.ensure().root / EXECUTED / ".gitignore"
+    if not ignore.exists():
+        write_atomic(ignore, "*\n")
+    return workspace.root / output_name(notebook, id)
 
 
 def execute(job: Job, on_change: OnChange | None = None) -> PipelineRun:

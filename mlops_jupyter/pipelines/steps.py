@@ -9,9 +9,9 @@ The first rule that applies to the notebook decides for all of it:
 3. *Cells*: each code cell is a step, ``cell-1``, ``cell-2`` and so on.
 
 Left out are blank cells and those tagged ``skip`` (or nbclient's ``skip-execution``). A step that
-no mark or heading names and that has nothing but the ``parameters`` cell is called
-``parameters``. The cell that papermill injects belongs to the step it stands in and never makes or
-counts as one where another cell can hold it.
+no mark names and that has nothing but the ``parameters`` cell is called ``parameters``, whatever
+the title above it says. The cell that papermill injects belongs to the step it stands in and never
+makes or counts as one where another cell can hold it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BLOCK = re.compile(r" {0,3}([>|#]|[-*+][ \t]|\d+[.)][ \t])")
 
 @dataclass
 class _Open:
-    """A step being gathered; ``named`` when a mark or heading gave its name."""
+    """A step being gathered; ``named`` when a mark gave its name."""
 
     name: str
     named: bool
@@ -125,7 +125,7 @@ def _by_marks(cells: list[tuple[int, Any]]) -> list[_Open]:
 def _by_headings(cells: list[tuple[int, Any]]) -> list[_Open]:
     groups = [_Open(SETUP, named=False)]
     for index, cell in cells:
-        groups += [_Open(slug(text), named=True) for text in _headings(cell)]
+        groups += [_Open(slug(text), named=False) for text in _headings(cell)]
         if runs(cell):
             groups[-1].cells.append(index)
     return groups

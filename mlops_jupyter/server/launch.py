@@ -51,7 +51,7 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
         status="queued",
         started=now(),
         seconds=None,
-        output=f".mlops/pipelines/{identity}/{notebook.name}",
+        output=pipelines.output_name(notebook, identity),
         steps=[StepResult(step.name, "pending") for step in pipeline.steps],
         parameters=checked,
     )
