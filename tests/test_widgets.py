@@ -105,7 +105,7 @@ def test_the_static_rendering() -> None:
     for word in ("RandomForestClassifier", "✓ finished", "0.94737", "569", "100", "2.5 s"):
         assert word in page.text
         assert word in bundle["text/plain"]
-    assert page.tags.count("table") == page.tags.count("caption") == 2
+    assert page.tags.count("table") == page.tags.count("details") == 2
     assert ("scope", "row") in page.attributes
     assert ("scope", "col") in page.attributes
     assert "script" not in page.tags

@@ -17,17 +17,23 @@ function element(tag, attributes, ...children) {
   return node;
 }
 
+const LONG = 12;
+
 function table(caption, rows) {
   const head = ["Name", "Value"].map((text) => element("th", { scope: "col" }, text));
   const lines = rows.map(([name, value]) =>
     element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value)),
   );
   return element(
-    "table",
-    {},
-    element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, ...head)),
-    element("tbody", {}, ...lines),
+    "details",
+    rows.length <= LONG ? { open: "" } : {},
+    element("summary", {}, `${caption} (${rows.length})`),
+    element(
+      "table",
+      { "aria-label": caption },
+      element("thead", {}, element("tr", {}, ...head)),
+      element("tbody", {}, ...lines),
+    ),
   );
 }
 

@@ -29,6 +29,7 @@ _STATUS = {
     "FAILED": "✗ failed",
     "KILLED": "■ killed",
 }
+_LONG = 12
 _NOTHING = "No run yet. It opens with the first fit."
 
 Subscribe = Callable[[Callable[[Run | None], None]], Callable[[], None]]
@@ -142,7 +143,7 @@ def static(run: Mapping[str, Any] | None) -> dict[str, str]:
         f'<p class="mlops-head"><strong class="mlops-name">{escape(run["name"])}</strong> '
         f'<span class="mlops-status" data-status="{escape(run["status"])}">{escape(status)}</span>'
         f'</p><p class="mlops-about">{escape(_about(run))}</p><div class="mlops-tables">'
-        + "".join(_table(caption, rows) for caption, rows in tables.items() if rows)
+        + "".join(_group(caption, rows) for caption, rows in tables.items() if rows)
         + "</div>"
     )
     lines = [f"{run['name']}  {status}", _about(run)]
@@ -155,13 +156,22 @@ def _section(body: str) -> str:
     return f'<style>{css}</style><section class="mlops-run" aria-label="Run">{body}</section>'
 
 
+def _group(caption: str, rows: Mapping[str, str]) -> str:
+    """A table that can be folded away; a long one begins folded."""
+    opened = " open" if len(rows) <= _LONG else ""
+    return (
+        f"<details{opened}><summary>{caption} ({len(rows)})</summary>"
+        f"{_table(caption, rows)}</details>"
+    )
+
+
 def _table(caption: str, rows: Mapping[str, str]) -> str:
     lines = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in rows.items()
     )
     head = '<thead><tr><th scope="col">Name</th><th scope="col">Value</th></tr></thead>'
-    return f"<table><caption>{caption}</caption>{head}<tbody>{lines}</tbody></table>"
+    return f'<table aria-label="{caption}">{head}<tbody>{lines}</tbody></table>'
 
 
 def _about(run: Mapping[str, Any]) -> str:
