@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
+from inspect import signature
 from typing import Any
 
 _TEXT_LIMIT = 500
@@ -37,15 +38,19 @@ def run_name(estimator: Any) -> str:
 
 
 def score_name(estimator: Any) -> str:
-    """The field's term for what ``estimator.score`` returns, ``"score"`` if it is not known."""
+    """The field's term for what ``estimator.score`` returns, ``"score"`` if it is not known.
+
+    A parameter ``scoring`` decides only where the class that defines ``score`` takes it (a search
+    does; gradient boosting uses it for early stopping alone).
+    """
     steps = getattr(estimator, "steps", None)
     if isinstance(steps, list) and steps and type(estimator).__name__ == "Pipeline":
         return score_name(steps[-1][1])
+    definer = next((cls for cls in type(estimator).__mro__ if "score" in cls.__dict__), object)
     scoring = getattr(estimator, "scoring", None)
-    if scoring is not None:
+    if scoring is not None and "scoring" in signature(definer).parameters:
         refit = getattr(estimator, "refit", None)
         return next((name for name in (scoring, refit) if isinstance(name, str)), "score")
-    definer = next((cls for cls in type(estimator).__mro__ if "score" in cls.__dict__), object)
     inner = getattr(estimator, "estimator", None)
     base = sys.modules["sklearn.base"]
     term = "score"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
@@ -51,12 +52,25 @@ def template_files(name: str) -> dict[str, bytes]:
 
 
 def changed(folder: Path, name: str) -> list[str]:
-    """The template's files that are in ``folder`` with other content."""
+    """The template's files that are in ``folder`` with other content; a notebook that was merely
+    run is as it was."""
     return [
         relative
         for relative, content in template_files(name).items()
-        if (folder / relative).exists() and (folder / relative).read_bytes() != content
+        if (folder / relative).exists()
+        and _essence(relative, (folder / relative).read_bytes()) != _essence(relative, content)
     ]
+
+
+def _essence(name: str, content: bytes) -> object:
+    """What a person would miss if it were replaced: of a notebook its cells, not its outputs."""
+    if not name.endswith(".ipynb"):
+        return content
+    try:
+        cells = json.loads(content)["cells"]
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    except (ValueError, KeyError, TypeError):
+        return content
 
 
 def create(folder: Path, template: str = "tour") -> Project:

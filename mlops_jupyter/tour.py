@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -54,12 +55,13 @@ def play(
     Raises
     ------
     Conflict
-        If the folder holds something other than an unedited earlier tour.
+        If the folder holds something else than a tour.
     WorkFailed
         If a stage did not do what the tour shows.
     """
     started = time.monotonic()
     workspace = prepare(folder)
+    say(f"The tour plays in {workspace.root.name}/")
     with _nothing_left_behind(workspace):
         tour = _play(workspace, started, say, progress)
     _mark(workspace, _journals(workspace))
@@ -200,28 +202,18 @@ def send(deployment: Deployment, rows: pd.DataFrame, prefix: str) -> list[Predic
 
 
 def prepare(folder: Path) -> Workspace:
-    """A fresh workspace from the template; an earlier, unedited tour in ``folder`` is replaced.
+    """A fresh workspace from the template. An earlier tour in ``folder`` is replaced; one that
+    somebody edited or worked in since is left alone, and ``<folder>-2`` (or the next free one) is
+    taken.
 
     Raises
     ------
     Conflict
-        If the folder holds anything else that would be lost.
+        If the folder holds something else.
     """
+    folder = next(place for place in _places(folder) if not _worked_in(place))
     workspace = Workspace(folder)
-    elsewhere = Conflict(
-        f"{folder.name} holds more than an unedited tour.",
-        hint="Choose another folder: mlops demo DIR",
-    )
-    files = project.template_files("tour")
-    there = list(folder.iterdir()) if folder.is_dir() else []
-    if there and not any((folder / name).exists() for name in files):
-        raise elsewhere
-    if folder.is_dir() and project.changed(folder, "tour"):
-        raise elsewhere
     if workspace.state.exists():
-        marked = _marked(workspace)
-        if marked is None or marked < _journals(workspace):
-            raise elsewhere
         _stop_all(workspace)
         with os_errors(folder.name):
             shutil.rmtree(workspace.state)
@@ -230,6 +222,28 @@ def prepare(folder: Path) -> Workspace:
     project.create(folder, "tour")
     _mark(workspace, 1_000_000)
     return workspace
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    if there and not any((folder / name).exists() for name in project.template_files("tour")):
+        raise Conflict(
+            f"The folder {folder.name!r} holds something else than a tour.",
+            hint="Choose another: mlops demo DIR",
+        )
+    yield folder
+    yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+
+
+def _worked_in(folder: Path) -> bool:
+    """Whether ``folder`` holds more than what a tour put there."""
+    workspace = Workspace(folder)
+    if not folder.is_dir():
+        return False
+    if project.changed(folder, "tour"):
+        return True
+    marked = _marked(workspace)
+    return workspace.state.exists() and (marked is None or marked < _journals(workspace))
 
 
 def _mark(workspace: Workspace, journals: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tours import Played, play, stop
 
 from mlops_jupyter.workspace import Workspace
 
@@ -91,3 +92,11 @@ def until() -> Callable[..., object]:
         return found
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def played(walls: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """The tour, played once for all tests that look at what it left; its endpoint is up."""
+    home = tmp_path_factory.mktemp("newcomer")
+    yield play(home)
+    stop(home)

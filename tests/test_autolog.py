@@ -20,12 +20,26 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+)
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import all_estimators
 
 from mlops_jupyter import estimators
 from mlops_jupyter.autolog import METHODS, Hook, Tracked
@@ -263,6 +277,9 @@ class OwnScore(ClassifierMixin, BaseEstimator):
             "r2",
             True,
         ),
+        (HistGradientBoostingClassifier(), "HistGradientBoostingClassifier", "accuracy", True),
+        (LogisticRegressionCV(scoring="f1"), "LogisticRegressionCV", "f1", True),
+        (RidgeCV(scoring="max_error"), "RidgeCV", "r2", True),
         (StackingClassifier([("a", LogisticRegression())]), "StackingClassifier", "accuracy", True),
     ],
 )
@@ -293,3 +310,27 @@ def test_what_an_estimator_is(estimator: Any, name: str, term: str, model: bool)
 )
 def test_parameters_as_text(value: Any, shown: str) -> None:
     assert estimators.text(value) == shown
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_term_is_what_score_computes(kind: str) -> None:
+    """For every estimator of scikit-learn that fits plain data with its defaults."""
+    data, label = load_iris(return_X_y=True)
+    figures = {
+        "accuracy": accuracy_score,
+        "r2": r2_score,
+        "d2": lambda truth, found: None,  # deviances differ by family; only the name is looked at
+    }
+    looked = 0
+    for name, cls in all_estimators(type_filter=kind):
+        try:
+            estimator = cls().fit(data, label)
+            value = estimator.score(data, label)
+        except (TypeError, ValueError, NotImplementedError, AttributeError):
+            continue  # it needs an inner estimator, another target, or cannot score
+        term = estimators.score_name(estimator)
+        expected = figures[term](label, estimator.predict(data))
+        assert expected is None or value == pytest.approx(expected), (name, term)
+        looked += 1
+    assert looked > 25

@@ -20,7 +20,7 @@ FORBIDDEN = {
     "a package registry": r"https?://[\w.-]*(?:registry\.(?:npmjs|yarnpkg)|files\.pythonhosted)",
     "a package mirror": r"https?://[\w.-]*(?:artifactory|nexus)",
     "a package index": r"https?://[^\s\"'<>]+/" + r"simple\b",
-    "a private host": r"//(?:[^@/\s]*@)?(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+",
+    "a private host": r"//(?:[^@/\s]*@)?(?:10\.(?!0\.0\.)\d+|192\.168)\.\d+\.\d+",
     "a key": r"-----BEGIN [A-Z ]*PRIVATE" + r" KEY|AKIA[0-9A-Z]{16}|ghp_\w{36}",
 }
 LOCKS_WITH_ADDRESSES = {"uv.lock", "package-lock.json", "poetry.lock", "pdm.lock", "pylock.toml"}

@@ -20,7 +20,8 @@ from .pipelines import Progress
 def demo(workspace: Workspace, folder: str) -> Tour:
     """The tour: a notebook becomes a pipeline, a model, an endpoint, a monitor, a new model.
 
-    Plays in DIR (default: mlops-demo). An earlier tour there that was not edited is replaced.
+    Plays in DIR (default: mlops-demo). An earlier tour there is replaced; one that you worked in
+    since is left alone, and DIR-2 is taken.
     """
     show = screen()
     return tour.play(Path(folder), say=show.note, progress=Progress(show, indent="   "))

@@ -20,6 +20,7 @@ from .base import Spec, State, Target, lock_name, read_state, state_path
 _NEEDS = ("starlette", "uvicorn", "httptools", "msgspec")
 _LOG_LIMIT = 10_000_000
 _POLL = 0.05
+_EXIT_SECONDS = 2.0
 _QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -90,19 +91,21 @@ class LocalTarget(Target):
         """Signal the process (our child, or the one that holds the lock) and wait for its end."""
         child = self._children.get(self._key(name))
         deadline = time.monotonic() + wait
-        signalled = False
+        signalled: int | None = None
         while True:
             running = child is not None and child.poll() is None
             if not running and not self.alive(name):
                 self._children.pop(self._key(name), None)
+                if signalled is not None and child is None:
+                    _await_exit(signalled)
                 return True
-            if not signalled:
+            if signalled is None:
                 said = read_state(self.workspace, name)
                 pid = child.pid if child is not None and running else said.pid if said else None
                 if pid is not None:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
-                    signalled = True
+                    signalled = pid
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL)
@@ -120,6 +123,18 @@ class LocalTarget(Target):
 
     def _key(self, name: str) -> str:
         return f"{self.workspace.root}\n{name}"
+
+
+def _await_exit(pid: int) -> None:
+    """The lock is free a moment before the process is gone: wait for that, but not for a parent
+    elsewhere that does not collect it."""
+    deadline = time.monotonic() + _EXIT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return
+        time.sleep(_POLL)
 
 
 def _installed(library: str) -> bool:

@@ -12,12 +12,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from tours import Played
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "token-of-this-test"
@@ -103,13 +105,11 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture
-def lab(tmp_path: Path, until: Callable[..., object]) -> Iterator[Lab]:
-    """JupyterLab on a free port, with a token, in an empty workspace; ended by its process id."""
+@contextmanager
+def serve(root: Path, state: Path, until: Callable[..., object]) -> Iterator[Lab]:
+    """JupyterLab on ``root``, on a free port, with a token; ended by its process id."""
     if not (ROOT / "mlops_jupyter/labextension/package.json").is_file():
         pytest.fail("The lab extension is not built: cd labextension && jlpm develop")
-    root, state = tmp_path / "project", tmp_path / "state"
-    root.mkdir()
     news = state / "settings" / NEWS
     news.parent.mkdir(parents=True)
     news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
@@ -142,6 +142,22 @@ def lab(tmp_path: Path, until: Callable[..., object]) -> Iterator[Lab]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, until: Callable[..., object]) -> Iterator[Lab]:
+    """JupyterLab in an empty workspace."""
+    root = tmp_path / "project"
+    root.mkdir()
+    with serve(root, tmp_path / "state", until) as running:
+        yield running
+
+
+@pytest.fixture
+def tour_lab(played: Played, tmp_path: Path, until: Callable[..., object]) -> Iterator[Lab]:
+    """JupyterLab on what the tour left."""
+    with serve(played.folder, tmp_path / "state", until) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -183,11 +199,11 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 @pytest.fixture
-def open_lab(lab: Lab, page: Page) -> Callable[..., Locator]:
-    """``open_lab("x.ipynb")``: show JupyterLab with that notebook, its kernel idle; the answer is
-    the MLOps sidebar, in front."""
+def open_lab(page: Page) -> Callable[..., Locator]:
+    """``open_lab(lab, "x.ipynb")``: show JupyterLab with that notebook, its kernel idle; the answer
+    is the MLOps sidebar, in front."""
 
-    def show(notebook: str = "") -> Locator:
+    def show(lab: Lab, notebook: str = "") -> Locator:
         where = f"/tree/{notebook}" if notebook else ""
         page.goto(f"{lab.url}/lab{where}?reset&token={TOKEN}")
         page.get_by_role("tab", name="MLOps", exact=True).click()

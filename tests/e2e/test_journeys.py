@@ -48,7 +48,7 @@ def run_all_cells(page: Page) -> None:
 def test_an_empty_workspace_says_what_to_do_next(
     lab: Lab, page: Page, open_lab: OpenLab, picture: Picture
 ) -> None:
-    panel = open_lab()
+    panel = open_lab(lab)
     for title, advice in SECTIONS.items():
         expect(panel.get_by_role("heading", name=f"{title} Section")).to_be_visible()
         section = panel.get_by_role("region", name=f"{title} Section")
@@ -63,7 +63,7 @@ def test_a_fit_appears_in_the_sidebar_without_reload(
     lab: Lab, page: Page, open_lab: OpenLab, picture: Picture
 ) -> None:
     lab.write("explore.ipynb", LOAD, DATA, FIT)
-    panel = open_lab("explore.ipynb")
+    panel = open_lab(lab, "explore.ipynb")
     expect(panel).to_contain_text(SECTIONS["Runs"])
     page.evaluate("window.notReloaded = true")
 
@@ -96,7 +96,7 @@ def test_a_notebook_runs_as_a_pipeline_from_the_file_browser(
         wait.format("fit") + "\nprint(sum(features))",
         tags={0: "parameters"},
     )
-    panel = open_lab()
+    panel = open_lab(lab)
     page.get_by_role("tab", name=re.compile("File Browser")).click()
     page.get_by_role("listitem", name=re.compile("train.ipynb")).click(button="right")
     page.get_by_role("menuitem", name="Run as pipeline").click()
@@ -134,7 +134,7 @@ def test_a_notebook_that_cannot_run_is_one_clear_line(
     lab: Lab, page: Page, open_lab: OpenLab
 ) -> None:
     lab.write("broken.ipynb", "def f(:\n    pass")
-    open_lab()
+    open_lab(lab)
     page.get_by_role("tab", name=re.compile("File Browser")).click()
     page.get_by_role("listitem", name=re.compile("broken.ipynb")).click(button="right")
     page.get_by_role("menuitem", name="Run as pipeline").click()
@@ -147,9 +147,35 @@ def test_the_widget_shows_the_current_run(
     lab: Lab, page: Page, open_lab: OpenLab, picture: Picture
 ) -> None:
     lab.write("widget.ipynb", LOAD, DATA, FIT, "%mlops runs current")
-    open_lab("widget.ipynb")
+    open_lab(lab, "widget.ipynb")
     run_all_cells(page)
     notebook = page.get_by_role("main")
-    for text in ("Parameters", "Metrics", "0.5"):
-        expect(notebook.get_by_text(text, exact=True).last).to_be_visible(timeout=60 * SECONDS)
+    run = notebook.get_by_role("region", name="Run", exact=True)
+    expect(run.get_by_role("table", name="Metrics")).to_contain_text(
+        "accuracy", timeout=60 * SECONDS
+    )
+    run.get_by_text(re.compile(r"^Parameters \(\d+\)")).click()
+    expect(run.get_by_role("table", name="Parameters")).to_contain_text("0.5")
     picture("widget")
+
+
+def test_what_the_tour_left_is_in_the_sidebar(
+    tour_lab: Lab, page: Page, open_lab: OpenLab, picture: Picture
+) -> None:
+    panel = open_lab(tour_lab, "tumour.ipynb")
+    for title in ("Runs", "Pipelines"):
+        expect(row(panel.get_by_role("tree", name=title), r"^tumour\.ipynb").first).to_be_visible()
+    models = panel.get_by_role("tree", name="Models")
+    expect(row(models, "^tumour")).to_contain_text("2 versions")
+    deployment = row(panel.get_by_role("tree", name="Deployments"), "^tumour, Ready")
+    expect(deployment).to_contain_text("v2")
+    expect(row(panel.get_by_role("tree", name="Monitors"), "^tumour")).to_be_visible()
+    picture("tour")
+
+    pipeline = row(panel.get_by_role("tree", name="Pipelines"), r"^tumour\.ipynb").first
+    pipeline.hover()
+    pipeline.get_by_role("button", name="Open the executed notebook").click()
+    executed = page.get_by_role("tab", name=re.compile(r"^tumour-.*\.ipynb"))
+    expect(executed).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("img").first).to_be_visible()
+    picture("executed")

@@ -79,7 +79,7 @@ function Models(props: { client: IMLOpsClient; tree: TreeModel }): React.ReactEl
       empty={
         <>
           {trans.__('No models yet. Register the best run:')}{' '}
-          <code>%mlops models register NAME RUN</code>
+          <code>%mlops models register NAME --best accuracy</code>
         </>
       }
     >

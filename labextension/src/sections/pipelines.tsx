@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { notebookIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
-import { Ago, Body, Facts, Properties, useLanguage } from '../components';
+import { Ago, Body, Facts, IconButton, Properties, useLanguage } from '../components';
 import { basename, duration } from '../format';
 import type { Mark } from '../icons';
 import type { PipelineRun, PipelineStatus, StepResult, StepStatus } from '../models';
@@ -57,7 +58,9 @@ function StepRow(props: { run: PipelineRun; step: StepResult }): React.ReactElem
   );
 }
 
-function PipelineRow({ run }: { run: PipelineRun }): React.ReactElement {
+type Open = (path: string) => Promise<void>;
+
+function PipelineRow({ run, show }: { run: PipelineRun; show: Open }): React.ReactElement {
   const { trans } = useLanguage();
   const status = words(trans)[run.status];
   const under = run.status === 'running' || run.status === 'queued';
@@ -88,6 +91,16 @@ function PipelineRow({ run }: { run: PipelineRun }): React.ReactElement {
       figure={counted ? trans.__('%1 of %2', done, run.steps.length) : duration(run.seconds ?? 0)}
       caption={counted ? trans.__('steps') : trans._n('%1 step', '%1 steps', run.steps.length)}
       open={under}
+      actions={
+        !under &&
+        run.output !== '' && (
+          <IconButton
+            label={trans.__('Open the executed notebook of %1', name)}
+            icon={notebookIcon}
+            run={() => show(run.output)}
+          />
+        )
+      }
     >
       {run.steps.map(step => (
         <StepRow key={step.name} run={run} step={step} />
@@ -106,7 +119,11 @@ function PipelineRow({ run }: { run: PipelineRun }): React.ReactElement {
   );
 }
 
-function Pipelines(props: { store: Store<PipelineRun[]>; tree: TreeModel }): React.ReactElement {
+function Pipelines(props: {
+  store: Store<PipelineRun[]>;
+  tree: TreeModel;
+  show: Open;
+}): React.ReactElement {
   const { trans } = useLanguage();
   return (
     <Body
@@ -118,7 +135,7 @@ function Pipelines(props: { store: Store<PipelineRun[]>; tree: TreeModel }): Rea
       {runs => (
         <Tree label={trans.__('Pipelines')} model={props.tree} first={runs[0]?.id ?? null}>
           {runs.map(run => (
-            <PipelineRow key={run.id} run={run} />
+            <PipelineRow key={run.id} run={run} show={props.show} />
           ))}
         </Tree>
       )}
@@ -129,8 +146,11 @@ function Pipelines(props: { store: Store<PipelineRun[]>; tree: TreeModel }): Rea
 export const pipelinesSection = sectionPlugin(
   'pipelines',
   'The pipeline runs in the MLOps sidebar.',
-  (client, trans) => {
+  (client, trans, app) => {
     const tree = new TreeModel();
+    const show = async (path: string): Promise<void> => {
+      await app.commands.execute('docmanager:open', { path });
+    };
     return {
       id: 'pipelines',
       title: trans.__('Pipelines'),
@@ -140,7 +160,7 @@ export const pipelinesSection = sectionPlugin(
         countOf(client.pipelines, (text, count) =>
           trans._n('%2 pipeline run', '%2 pipeline runs', count, text)
         ),
-      render: () => <Pipelines store={client.pipelines} tree={tree} />
+      render: () => <Pipelines store={client.pipelines} tree={tree} show={show} />
     };
   }
 );

@@ -1,4 +1,4 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 import type { Store } from '../store';
 import { IMLOpsClient, IMLOpsPanel } from '../tokens';
@@ -10,7 +10,11 @@ const PAGE = 200;
 export function sectionPlugin(
   id: string,
   description: string,
-  section: (client: IMLOpsClient, trans: TranslationBundle) => IMLOpsPanel.ISection
+  section: (
+    client: IMLOpsClient,
+    trans: TranslationBundle,
+    app: JupyterFrontEnd
+  ) => IMLOpsPanel.ISection
 ): JupyterFrontEndPlugin<void> {
   return {
     id: `mlops-jupyter:${id}`,
@@ -18,8 +22,13 @@ export function sectionPlugin(
     autoStart: true,
     requires: [IMLOpsPanel, IMLOpsClient],
     optional: [ITranslator],
-    activate: (_, panel: IMLOpsPanel, client: IMLOpsClient, translator: ITranslator | null) => {
-      panel.add(section(client, (translator ?? nullTranslator).load('mlops_jupyter')));
+    activate: (
+      app: JupyterFrontEnd,
+      panel: IMLOpsPanel,
+      client: IMLOpsClient,
+      translator: ITranslator | null
+    ) => {
+      panel.add(section(client, (translator ?? nullTranslator).load('mlops_jupyter'), app));
     }
   };
 }
