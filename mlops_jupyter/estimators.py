@@ -41,14 +41,15 @@ def score_name(estimator: Any) -> str:
     """The field's term for what ``estimator.score`` returns, ``"score"`` if it is not known.
 
     A parameter ``scoring`` decides only where the class that defines ``score`` takes it (a search
-    does; gradient boosting uses it for early stopping alone).
+    does; gradient boosting uses it for early stopping alone). ``"warn"`` is scikit-learn's mark of
+    a default that will change; until then it means the estimator's usual score.
     """
     steps = getattr(estimator, "steps", None)
     if isinstance(steps, list) and steps and type(estimator).__name__ == "Pipeline":
         return score_name(steps[-1][1])
     definer = next((cls for cls in type(estimator).__mro__ if "score" in cls.__dict__), object)
     scoring = getattr(estimator, "scoring", None)
-    if scoring is not None and "scoring" in signature(definer).parameters:
+    if scoring not in (None, "warn") and "scoring" in signature(definer).parameters:
         refit = getattr(estimator, "refit", None)
         return next((name for name in (scoring, refit) if isinstance(name, str)), "score")
     inner = getattr(estimator, "estimator", None)

@@ -30,7 +30,6 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package and its contract to build a wrong wall in."""
-    pytest.importorskip("importlinter")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(
         ROOT / "mlops_jupyter",
@@ -41,7 +40,6 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_walls_stand():
-    pytest.importorskip("importlinter")
     done = lint(ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
