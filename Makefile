@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
 
-demo: .make/runtime  ## the tour, end to end, without a browser: about a minute, most of it set-up
+demo: .make/runtime  ## the tour, end to end: about a minute at first, then 20 s
 	$(BIN)/mlops demo $(DEMO)
 	@echo "In this clone: make lab opens it in JupyterLab; mlops is $(BIN)/mlops"
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import deployments, governance, labels, monitoring, pipelines, project, registry
+from . import deployments, governance, monitoring, pipelines, project, registry
 from ._frames import read_table
 from .errors import Conflict, MLOpsError, Unavailable, WorkFailed
 from .models import Deployment, ModelVersion, PipelineRun, Prediction, Tour
+from .monitoring import labels
 from .pipelines import EXECUTED
 from .workspace import Workspace, os_errors, write_atomic
 

@@ -41,8 +41,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
-from mlops_jupyter import estimators
-from mlops_jupyter.autolog import METHODS, Hook, Tracked
+from mlops_jupyter.capture import estimators
+from mlops_jupyter.capture.autolog import METHODS, Hook, Tracked
 
 X, y = load_iris(return_X_y=True)
 

@@ -18,10 +18,10 @@ from scipy.special import ndtri
 
 from mlops_jupyter import plugins
 from mlops_jupyter._tables import open_table, rows_table
-from mlops_jupyter.drift import compare_tables, summarize
 from mlops_jupyter.errors import InvalidInput, NotFound
 from mlops_jupyter.models import ColumnDrift, Report, to_json
 from mlops_jupyter.monitoring import compare
+from mlops_jupyter.monitoring.drift import compare_tables, summarize
 
 Write = Callable[[pd.DataFrame, Path], None]
 SUFFIXES = ["csv", "parquet"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mlops_jupyter.fingerprint import fingerprint, sample
+from mlops_jupyter.capture.fingerprint import fingerprint, sample
 
 TABLE = {
     "number": [1.0, 2.0, float("nan")],

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops_jupyter import labels, records
+from mlops_jupyter import records
 from mlops_jupyter.errors import InvalidInput, NotFound
+from mlops_jupyter.monitoring import labels
 from mlops_jupyter.workspace import Workspace
 
 NAME = "tumour"

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from scipy.special import ndtri
 
-from mlops_jupyter import governance, labels, monitoring, records
+from mlops_jupyter import governance, monitoring, records
 from mlops_jupyter._store import Store
 from mlops_jupyter.errors import Conflict, InvalidInput, NotFound
 from mlops_jupyter.models import Alert, Report, from_dict
+from mlops_jupyter.monitoring import labels
 from mlops_jupyter.workspace import Workspace
 
 NAME = "tumour"

@@ -19,10 +19,10 @@ from sklearn.linear_model import LogisticRegression
 
 from mlops_jupyter import courier, journal, runs
 from mlops_jupyter._mlflow import Tracking
-from mlops_jupyter.autolog import Hook
+from mlops_jupyter.capture.autolog import Hook
+from mlops_jupyter.capture.recorder import Recorder
 from mlops_jupyter.errors import NotFound
 from mlops_jupyter.journal import Journal
-from mlops_jupyter.recorder import Recorder
 from mlops_jupyter.trust import SealedWriter
 from mlops_jupyter.workspace import Workspace
 

@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 
 from mlops_jupyter import records, scoring
 from mlops_jupyter._mlflow import Field, LoadedModel, Tracking
-from mlops_jupyter.endpoints import Service, build
 from mlops_jupyter.errors import InvalidInput, WorkFailed
-from mlops_jupyter.predictor import Predictor
+from mlops_jupyter.scoring.endpoints import Service, build
+from mlops_jupyter.scoring.predictor import Predictor
 from mlops_jupyter.workspace import Workspace
 
 NAMES = list(served.X.columns)

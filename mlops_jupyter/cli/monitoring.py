@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .. import labels as labels_feature
 from .. import monitoring
 from ..errors import InvalidInput
 from ..models import Alert, LabelsAdded, Monitor, PipelineRun, Report
+from ..monitoring import labels as labels_feature
 from ..workspace import Workspace
 from ._app import noun, screen, verb
 from .pipelines import Progress

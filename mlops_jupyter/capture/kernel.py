@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .workspace import Workspace
+from ..workspace import Workspace
 
 if TYPE_CHECKING:
     import subprocess

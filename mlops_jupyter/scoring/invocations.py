@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import InvalidInput, MLOpsError
 from .datatypes import shorten
-from .errors import InvalidInput, MLOpsError
 from .payload import Query, check_media, decode, encode
 from .predictor import Prediction
 from .signature import Columns, Signature

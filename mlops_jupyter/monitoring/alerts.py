@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-from . import governance
-from ._store import Store
+from .. import governance
+from .._store import Store
+from ..errors import Conflict
+from ..models import Alert, Monitor, Report, Severity
+from ..workspace import Workspace
 from .drift import summarize
-from .errors import Conflict
-from .models import Alert, Monitor, Report, Severity
-from .workspace import Workspace
 
 
 def list_alerts(workspace: Workspace) -> list[Alert]:

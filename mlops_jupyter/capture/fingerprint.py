@@ -12,7 +12,7 @@ import hashlib
 import sys
 from typing import Any
 
-from .models import Dataset
+from ..models import Dataset
 
 
 def fingerprint(data: Any, role: str) -> Dataset:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ..errors import InvalidInput
 from .datatypes import shorten
-from .errors import InvalidInput
 from .signature import Columns
 
 encode = msgspec.json.Encoder().encode

@@ -9,14 +9,14 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InvalidInput
 from .datatypes import compile_column, read_cell, shorten
-from .errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from ._mlflow import Field
+    from .._mlflow import Field
 
 Columns = list[list[Any]]
 

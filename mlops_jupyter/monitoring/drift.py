@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import plugins
-from ._tables import Column, Table
-from .errors import InvalidInput
-from .models import ColumnDrift, Report, ReportStatus, now
-from .statistics.selection import FEW_VALUES, default_statistic
+from .. import plugins
+from .._tables import Column, Table
+from ..errors import InvalidInput
+from ..models import ColumnDrift, Report, ReportStatus, now
+from ..statistics.selection import FEW_VALUES, default_statistic
 
 if TYPE_CHECKING:
-    from .statistics.base import Counts, Kind, Sample, Statistic
+    from ..statistics.base import Counts, Kind, Sample, Statistic
 
 DRIFT_SHARE = 0.5
 FEW_ROWS = 30

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import records
-from ._frames import read_table
-from ._store import Store
-from .errors import InvalidInput, NotFound
-from .models import Deployment, LabelsAdded, Scalar
-from .workspace import Workspace, os_errors, write_atomic
+from .. import records
+from .._frames import read_table
+from .._store import Store
+from ..errors import InvalidInput, NotFound
+from ..models import Deployment, LabelsAdded, Scalar
+from ..workspace import Workspace, os_errors, write_atomic
 
 ID = "request_id"
 _NAME = re.compile(r"[\w][\w.-]*")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import InvalidInput, MLOpsError, WorkFailed
+from ..errors import InvalidInput, MLOpsError, WorkFailed
 from .signature import Columns, Signature
 
 if TYPE_CHECKING:
-    from ._mlflow import LoadedModel
+    from .._mlflow import LoadedModel
 
 _log = logging.getLogger(__name__)
 

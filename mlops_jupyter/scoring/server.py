@@ -24,14 +24,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import governance, records
-from ._mlflow import Tracking
-from ._store import Store
-from .errors import MLOpsError, NotFound, Unavailable
-from .models import Deployment, ServedVersion
+from .. import governance, records
+from .._mlflow import Tracking
+from .._store import Store
+from ..errors import MLOpsError, NotFound, Unavailable
+from ..models import Deployment, ServedVersion
+from ..targets.base import Spec, State, lock_name, state_path, write_state
+from ..workspace import Workspace
 from .predictor import Predictor, foreign_code
-from .targets.base import Spec, State, lock_name, state_path, write_state
-from .workspace import Workspace
 
 _log = logging.getLogger("mlops_jupyter.scoring")
 
@@ -48,7 +48,7 @@ class Follower(threading.Thread):
     Parameters
     ----------
     service:
-        The :class:`~mlops_jupyter.endpoints.Service` whose predictor it replaces.
+        The :class:`~mlops_jupyter.scoring.endpoints.Service` whose predictor it replaces.
     on_gone:
         Called once, from this thread, when the workspace's folder is no longer there.
     """
@@ -304,7 +304,3 @@ def main(arguments: list[str] | None = None) -> int:
         write_state(workspace, spec.name, failed)
         return error.exit_code
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

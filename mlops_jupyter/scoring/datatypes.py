@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .errors import InvalidInput
+from ..errors import InvalidInput
 
 if TYPE_CHECKING:
-    from ._mlflow import Field
+    from .._mlflow import Field
 
 _NO_VALUE = frozenset({"", "nan", "null", "none", "na", "n/a", "<na>"})
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import models
+from .. import models
+from ..journal import Journal
 from .estimators import is_model, run_name, score_name, text
 from .fingerprint import fingerprint, sample
-from .journal import Journal
 
 
 @dataclass(eq=False)
@@ -137,7 +137,7 @@ class Recorder:
     # --- what autolog hears -------------------------------------------------------------------
 
     def before(self, estimator: Any, method: str, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """A top-level call begins (see :class:`mlops_jupyter.autolog.Listener`)."""
+        """A top-level call begins (see :class:`mlops_jupyter.capture.autolog.Listener`)."""
         try:
             return None if method == "score" else self._fit_begins(estimator, args, kwargs)
         except Exception as error:  # noqa: BLE001  a fault of ours never breaks the user's fit
@@ -145,7 +145,7 @@ class Recorder:
             return None
 
     def after(self, token: Any, estimator: Any, result: Any, failed: bool, seconds: float) -> None:
-        """A top-level call ended (see :class:`mlops_jupyter.autolog.Listener`)."""
+        """A top-level call ended (see :class:`mlops_jupyter.capture.autolog.Listener`)."""
         try:
             if token is not None:
                 self._fit_ended(token, estimator, failed, seconds)
@@ -225,7 +225,7 @@ class Recorder:
     def _save(self, run: OpenRun, estimator: Any, rows: Any) -> None:
         import cloudpickle
 
-        from .trust import SealedWriter
+        from ..trust import SealedWriter
 
         number, previous = run.number, run.file
         file = self._journal.side(f"run-{number}-{run.fits}.pkl")

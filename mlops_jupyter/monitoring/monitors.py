@@ -3,7 +3,7 @@
 ::
 
     create -> check -> Report (stored, and a JSON file in .mlops/reports/)
-                         drifted_share >= the monitor's -> Alert (mlops_jupyter.alerts)
+                         drifted_share >= the monitor's -> Alert (mlops_jupyter.monitoring.alerts)
                                                              retrain, succeeded -> resolved
 """
 
@@ -16,14 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import governance, labels, pipelines, records
-from ._store import Store
-from ._tables import Table, open_table, rows_table
+from .. import governance, pipelines, records
+from .._store import Store
+from .._tables import Table, open_table, rows_table
+from ..errors import Conflict, InvalidInput, NotFound
+from ..models import Alert, Monitor, PipelineRun, Report, now, to_json
+from ..workspace import Workspace, write_atomic
+from . import labels
 from .alerts import acknowledge, list_alerts, raise_alert, resolve
 from .drift import DRIFT_SHARE, compare_tables
-from .errors import Conflict, InvalidInput, NotFound
-from .models import Alert, Monitor, PipelineRun, Report, now, to_json
-from .workspace import Workspace, write_atomic
 
 __all__ = [
     "acknowledge",
@@ -200,8 +201,8 @@ def retrain(
 ) -> PipelineRun:
     """Run the monitor's notebook on the records that got labels; success resolves the alert.
 
-    The notebook's parameter gets the path of :func:`mlops_jupyter.labels.labelled`'s file, relative
-    to the notebook's folder.
+    The notebook's parameter gets the path of the file that
+    :func:`mlops_jupyter.monitoring.labels.labelled` writes, relative to the notebook's folder.
 
     Raises
     ------

@@ -25,13 +25,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import InvalidInput, MLOpsError
+from ..models import now
+from ..records import Writer
 from . import invocations, open_inference, openapi
-from .errors import InvalidInput, MLOpsError
 from .figures import Figures
-from .models import now
 from .payload import Query, TooLarge, UnsupportedMedia, encode
 from .predictor import Prediction, Predictor
-from .records import Writer
 
 BODY_LIMIT = 32 * 1024 * 1024
 _REQUEST_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")

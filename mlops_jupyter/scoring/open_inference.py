@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import InvalidInput, MLOpsError, NotFound
 from .datatypes import shorten
-from .errors import InvalidInput, MLOpsError, NotFound
 from .payload import Query, check_media, decode, encode
 from .predictor import Prediction, Predictor
 from .signature import Columns, Signature

@@ -18,13 +18,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from . import journal as journals
-from . import kernel, models
+from .. import journal as journals
+from .. import models
+from ..errors import InvalidInput
+from ..workspace import Workspace
+from . import kernel
 from .autolog import Hook
-from .errors import InvalidInput
 from .outputs import Outputs
 from .recorder import OpenRun, Recorder
-from .workspace import Workspace
 
 if TYPE_CHECKING:
     import subprocess
