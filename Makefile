@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test check build bench clean node browser FORCE
+.PHONY: help demo lab test check build bench pictures clean node browser FORCE
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -51,6 +51,10 @@ build: .make/build $(BUNDLE)  ## sdist and wheel in dist/, with the prebuilt ext
 
 bench: .make/test  ## the budgets, as ratios measured in one run
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' $(PYTEST_ARGS)
+
+pictures: .make/test .make/lab browser  ## docs/sidebar.png, as the browser tests see it
+	$(BIN)/python -m pytest tests/e2e -k tour
+	cp build/pictures/tour-light.png docs/sidebar.png
 
 clean:  ## removes all that these targets made, .venv too
 	rm -rf .make .venv build dist $(LABEXTENSION) labextension/node_modules labextension/lib \

@@ -69,7 +69,7 @@ def test_arrays() -> None:
 
 def test_the_digest_is_the_same_in_another_process() -> None:
     code = (
-        "import pandas; from mlops_jupyter.fingerprint import fingerprint\n"
+        "import pandas; from mlops_jupyter.capture.fingerprint import fingerprint\n"
         "print(fingerprint(pandas.DataFrame({'a': [1, 2], 'b': ['x', 'ü']}), 'X').digest)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

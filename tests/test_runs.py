@@ -107,7 +107,7 @@ def test_from_a_notebook_cell_to_a_loadable_model(tmp_path: Path) -> None:
         assert (run.name, run.status, run.notebook) == ("LogisticRegression", "FINISHED", "a.ipynb")
         assert run.kind == "model"
         assert run.parameters["max_iter"] == "500"
-        assert run.metrics["accuracy"] > 0.9
+        assert run.metrics["training_accuracy"] > 0.9
         assert run.metrics["fit_seconds"] > 0
         k.ok("model.score(X[:1], y[:1])")
         assert runs.deliver(workspace) == 1
@@ -153,7 +153,7 @@ def test_a_cell_that_raises_and_a_kernel_that_dies(tmp_path: Path, until: Any) -
         killed, failed = runs.list_runs(workspace)
     assert [killed.status, failed.status] == ["KILLED", "FAILED"]
     assert killed.ended is not None
-    assert killed.metrics["accuracy"] > 0.9
+    assert killed.metrics["training_accuracy"] > 0.9
     assert runs.deliver(workspace) == 0
     detail = runs.show_run(workspace, killed.run_id)
     assert detail.cells[-1].error == "the kernel ended in this cell"

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from mlflow.pyfunc import scoring_server
 from starlette.testclient import TestClient
 
-from mlops_jupyter import records, scoring
+from mlops_jupyter import records
 from mlops_jupyter._mlflow import Field, LoadedModel, Tracking
 from mlops_jupyter.errors import InvalidInput, WorkFailed
+from mlops_jupyter.scoring import server
 from mlops_jupyter.scoring.endpoints import Service, build
 from mlops_jupyter.scoring.predictor import Predictor
 from mlops_jupyter.workspace import Workspace
@@ -38,7 +39,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, walls: None) -> Workspac
 def open_service(
     workspace: Workspace, model: str, name: str = ""
 ) -> Iterator[tuple[Service, TestClient]]:
-    predictor = scoring.load(Tracking(workspace), model, "1")
+    predictor = server.load(Tracking(workspace), model, "1")
     predictor.warm()
     writer = records.Writer(workspace, name or model)
     service = Service(name or model, predictor, writer, BODY_LIMIT)
@@ -621,7 +622,7 @@ NUMBER = Field("a", "double", True)
 
 def test_a_model_without_signature_is_refused(workspace: Workspace) -> None:
     with pytest.raises(InvalidInput, match="no signature"):
-        scoring.load(Tracking(workspace), "unsigned", "1")
+        server.load(Tracking(workspace), "unsigned", "1")
 
 
 def test_a_type_that_cannot_be_served_is_refused() -> None:

@@ -44,6 +44,9 @@ class OpenRun:
     file: Path | None = None
 
 
+TRAINING = "training_"  # before the name of a score on the very data of the fit
+
+
 @dataclass
 class _Fit:
     """A top-level fit under way."""
@@ -52,6 +55,22 @@ class _Fit:
     prefix: str
     is_model: bool
     sample: Any
+    seen: models.Dataset | None
+
+
+@dataclass
+class _Owned:
+    """A fitted model: whose run it belongs to, and the data that it has seen."""
+
+    model: weakref.ref[Any]
+    fit: _Fit
+
+
+@dataclass
+class _Score:
+    """A call of ``score`` under way, and the data that is scored."""
+
+    data: Any
 
 
 class Recorder:
@@ -88,7 +107,7 @@ class Recorder:
         self._guard = threading.RLock()
         self._count = 0
         self._open: list[OpenRun] = []
-        self._owners: dict[int, tuple[weakref.ref[Any], OpenRun, str]] = {}
+        self._owners: dict[int, _Owned] = {}
         self.last: OpenRun | None = None
 
     # --- runs ---------------------------------------------------------------------------------
@@ -139,7 +158,9 @@ class Recorder:
     def before(self, estimator: Any, method: str, args: tuple[Any, ...], kwargs: Any) -> Any:
         """A top-level call begins (see :class:`mlops_jupyter.capture.autolog.Listener`)."""
         try:
-            return None if method == "score" else self._fit_begins(estimator, args, kwargs)
+            if method == "score":
+                return _Score(args[0] if args else kwargs.get("X"))
+            return self._fit_begins(estimator, args, kwargs)
         except Exception as error:  # noqa: BLE001  a fault of ours never breaks the user's fit
             self._fault(error)
             return None
@@ -147,10 +168,10 @@ class Recorder:
     def after(self, token: Any, estimator: Any, result: Any, failed: bool, seconds: float) -> None:
         """A top-level call ended (see :class:`mlops_jupyter.capture.autolog.Listener`)."""
         try:
-            if token is not None:
+            if isinstance(token, _Fit):
                 self._fit_ended(token, estimator, failed, seconds)
-            elif not failed:
-                self._scored(estimator, result)
+            elif isinstance(token, _Score) and not failed:
+                self._scored(token, estimator, result)
         except Exception as error:  # noqa: BLE001  a fault of ours never breaks the user's fit
             self._fault(error)
 
@@ -178,7 +199,8 @@ class Recorder:
         self._journal.append("parameters", run=run.number, values=values)
         self._journal.append("data", run=run.number, items=models.to_dict(data))
         self._changed()
-        return _Fit(run, prefix, model, sample(given[0]) if given else None)
+        rows = sample(given[0]) if given else None
+        return _Fit(run, prefix, model, rows, data[0] if data else None)
 
     @staticmethod
     def _prefix(run: OpenRun, estimator: Any, model: bool) -> str:
@@ -202,8 +224,8 @@ class Recorder:
                 run.parameters.update(values)
                 self._journal.append("parameters", run=run.number, values=values)
             if fit.is_model:
-                self._own(estimator, run, fit.prefix)
-                self._own(getattr(estimator, "best_estimator_", None), run, fit.prefix)
+                self._own(estimator, fit)
+                self._own(getattr(estimator, "best_estimator_", None), fit)
                 self._save(run, estimator, fit.sample)
         finally:
             with self._guard:
@@ -212,7 +234,7 @@ class Recorder:
                 self.close(run, failed=False)
             self._changed()
 
-    def _own(self, estimator: Any, run: OpenRun, prefix: str) -> None:
+    def _own(self, estimator: Any, fit: _Fit) -> None:
         if estimator is None:
             return
         key = id(estimator)
@@ -220,7 +242,7 @@ class Recorder:
             reference = weakref.ref(estimator, lambda _: self._owners.pop(key, None))
         except TypeError:  # a class with __slots__ and no __weakref__
             return
-        self._owners[key] = (reference, run, prefix)
+        self._owners[key] = _Owned(reference, fit)
 
     def _save(self, run: OpenRun, estimator: Any, rows: Any) -> None:
         import cloudpickle
@@ -247,17 +269,28 @@ class Recorder:
         if previous is not None and previous != file:
             previous.unlink(missing_ok=True)
 
-    def _scored(self, estimator: Any, result: Any) -> None:
+    def _scored(self, score: _Score, estimator: Any, result: Any) -> None:
         found = self._owners.get(id(estimator))
-        if found is None or found[0]() is not estimator:
+        if found is None or found.model() is not estimator:
             return
         try:
             value = float(result)
         except (TypeError, ValueError):
             return
-        self._metric(found[1], found[2] + score_name(estimator), value)
+        fit = found.fit
+        training = TRAINING if _same(score.data, fit.seen) else ""
+        self._metric(fit.run, fit.prefix + training + score_name(estimator), value)
         self._changed()
 
     def _metric(self, run: OpenRun, name: str, value: float) -> None:
         run.metrics[name] = value
         self._journal.append("metric", run=run.number, name=name, value=value, time=models.now())
+
+
+def _same(data: Any, seen: models.Dataset | None) -> bool:
+    """Whether ``data`` is what the fit has seen; digested only if it is as long."""
+    if seen is None or not seen.digest:
+        return False
+    shape = getattr(data, "shape", None)
+    rows = shape[0] if shape else len(data) if hasattr(data, "__len__") else None
+    return rows == seen.rows and fingerprint(data, seen.role).digest == seen.digest

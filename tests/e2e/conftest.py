@@ -229,6 +229,8 @@ def picture(page: Page) -> Callable[[str], None]:
                 "data-jp-theme-light", re.compile("true" if short == "light" else "false")
             )
             page.wait_for_function(SETTLED)
-            page.screenshot(path=_pictures() / f"{name}-{short}.png", animations="disabled")
+            page.screenshot(
+                path=_pictures() / f"{name}-{short}.png", animations="disabled", scale="css"
+            )
 
     return take

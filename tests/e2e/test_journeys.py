@@ -170,9 +170,13 @@ def test_what_the_tour_left_is_in_the_sidebar(
     deployment = row(panel.get_by_role("tree", name="Deployments"), "^tumour, Ready")
     expect(deployment).to_contain_text("v2")
     expect(row(panel.get_by_role("tree", name="Monitors"), "^tumour")).to_be_visible()
+    pipeline = row(panel.get_by_role("tree", name="Pipelines"), r"^tumour\.ipynb").first
+    pipeline.click()
+    expect(row(pipeline, "^train-candidates, Ran")).to_be_visible()
+    deployment.click()
+    expect(deployment).to_contain_text("tumour@champion")
     picture("tour")
 
-    pipeline = row(panel.get_by_role("tree", name="Pipelines"), r"^tumour\.ipynb").first
     pipeline.hover()
     pipeline.get_by_role("button", name="Open the executed notebook").click()
     executed = page.get_by_role("tab", name=re.compile(r"^tumour-.*\.ipynb"))
