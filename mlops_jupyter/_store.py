@@ -57,6 +57,13 @@ _KEYS: dict[type, str] = {
     PipelineRun: "id",
     Report: "created",
 }
+_NAMES: dict[type, tuple[str, str]] = {
+    Alert: ("alert", "alerts list"),
+    Deployment: ("deployment", "deployments list"),
+    Monitor: ("monitor", "monitor list"),
+    PipelineRun: ("pipeline run", "runs list --kind pipeline"),
+    Report: ("report", "monitor report NAME"),
+}
 
 
 def _table(cls: type) -> Table:
@@ -155,7 +162,7 @@ class Store:
                     connection.execute(insert(table).values(key=key, **values))
                 except IntegrityError as error:
                     raise Conflict(
-                        f"There is already a {type(item).__name__.lower()} {key!r}.",
+                        f"There is already a {_NAMES[type(item)][0]} {key!r}.",
                         hint="Choose another name.",
                     ) from error
         return item
@@ -252,4 +259,5 @@ def audit_digest(entry: AuditEntry) -> str:
 
 
 def _unknown(cls: type, key: str) -> NotFound:
-    return NotFound(f"There is no {cls.__name__.lower()} {key!r}.", hint="List what is there.")
+    what, verb = _NAMES[cls]
+    return NotFound(f"There is no {what} {key!r}.", hint=f"See: mlops {verb}")

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -132,6 +134,7 @@ def _play(
     deployment = _follow(workspace, new_version)
     prediction = send(deployment, fresh.head(1), "fresh")[0]
     alert = next(item for item in monitoring.list_alerts(workspace) if item.id == alert.id)
+    place = shlex.quote(os.path.relpath(workspace.root))
     return Tour(
         run=run,
         model=NAME,
@@ -146,8 +149,8 @@ def _play(
         new_version=new_version,
         seconds=time.monotonic() - started,
         next=[
-            f"mlops lab -w {workspace.root.name}              # the same in JupyterLab's sidebar",
-            f"mlops deployments stop {NAME} -w {workspace.root.name}   # end the endpoint",
+            f"mlops lab -w {place}  # all of it in JupyterLab's sidebar",
+            f"mlops deployments stop {NAME} -w {place}  # end the endpoint",
         ],
     )
 

@@ -27,7 +27,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -60,6 +60,8 @@ def os_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except Timeout:  # a lock that is held is no fault of the disk's
+        raise
     except OSError as error:
         reason = {
             errno.ENOSPC: "the disk is full",
@@ -220,7 +222,7 @@ class Workspace:
     def lock(self, name: str, timeout: float = -1) -> FileLock:
         """A lock between processes, freed by the system when its holder dies. Use in ``with``;
         ``timeout`` in seconds, -1 waits as long as it takes."""
-        return FileLock(self.path("locks", f"{name}.lock"), timeout=timeout, thread_local=False)
+        return _Lock(self.path("locks", f"{name}.lock"), timeout=timeout, thread_local=False)
 
     def held(self, name: str) -> bool:
         """Whether a living process holds the lock ``name``."""
@@ -250,6 +252,15 @@ class Workspace:
     def follow(self) -> EventTail:
         """A reader of the events announced from now on."""
         return EventTail(self.state / "events.jsonl")
+
+
+class _Lock(FileLock):
+    """A lock file that cannot be made is one clear line."""
+
+    def acquire(self, *args: Any, **kwargs: Any) -> Any:
+        """As :class:`filelock.FileLock` does; :class:`Unavailable` if the file cannot be made."""
+        with os_errors(".mlops/locks/"):
+            return super().acquire(*args, **kwargs)
 
 
 class EventTail:

@@ -163,7 +163,7 @@ def test_an_unwritable_folder(tmp_path):
     folder.mkdir()
     folder.chmod(0o555)
     # root may write anywhere: give that up once everything is imported
-    before = "import os, mlops_jupyter.cli; os.geteuid() or os.seteuid(65534)"
+    before = "import os, mlops_jupyter.cli.projects; os.geteuid() or os.seteuid(65534)"
     line = complaint(mlops("init", folder / "project", cwd="/", code=3, before=before))
     assert "permission denied" in line
     folder.chmod(0o755)

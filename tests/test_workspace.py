@@ -190,6 +190,13 @@ def test_a_lock_is_freed_when_its_holder_is_killed(workspace, until):
     until(lambda: not workspace.held("session-1"))
 
 
+def test_a_lock_that_cannot_be_made_is_one_clear_line(workspace):
+    (workspace.path("locks")).rmdir()
+    (workspace.state / "locks").write_text("")
+    with pytest.raises(Unavailable, match=r"\.mlops/locks/"):
+        workspace.lock("x").acquire()
+
+
 def test_asking_whether_it_is_held_does_not_take_it(workspace):
     with workspace.lock("store"):
         assert workspace.held("store")

@@ -5,17 +5,6 @@ nothing else on stdout, otherwise ``render`` shows it. Exit codes: 0 done; 1 the
 request was wrong; 3 something needed is not there; 130 interrupted.
 """
 
-from . import deployments, governance, models, monitoring, pipelines, projects, runs
 from ._app import invoke, main
 
-__all__ = [
-    "deployments",
-    "governance",
-    "invoke",
-    "main",
-    "models",
-    "monitoring",
-    "pipelines",
-    "projects",
-    "runs",
-]
+__all__ = ["invoke", "main"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -41,7 +42,40 @@ class Screen:
             render.render(self.result, result)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+#: Where the commands under ``mlops`` are; a file is imported when one of its words is used.
+_WORDS = {
+    "alerts": "monitoring",
+    "audit": "governance",
+    "demo": "projects",
+    "deploy": "deployments",
+    "deployments": "deployments",
+    "doctor": "projects",
+    "init": "projects",
+    "lab": "projects",
+    "labels": "monitoring",
+    "models": "models",
+    "monitor": "monitoring",
+    "pipeline": "pipelines",
+    "run": "pipelines",
+    "runs": "runs",
+}
+
+
+class _Words(click.Group):
+    """Finds the commands in ``_WORDS``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All words, sorted."""
+        return sorted(_WORDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, once its file is imported."""
+        if cmd_name in _WORDS:
+            importlib.import_module(f"{__package__}.{_WORDS[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Words, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mlops_jupyter", prog_name="mlops")
 def app() -> None:
     """The notebook is the source of the experiment record, the pipeline, the deployment and the

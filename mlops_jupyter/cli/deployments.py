@@ -13,7 +13,7 @@ from ._app import app, noun, verb
 deployments = noun("deployments", "Served models.")
 
 
-@verb(app, "deploy")
+@verb(app, "deploy", short_help="Serve a model.")
 @click.argument("model", metavar="MODEL[@ALIAS|/VERSION]")
 @click.option("--name", help="The deployment's name.  [default: the model's]")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any free one.")

@@ -42,7 +42,7 @@ class Progress:
                 )
 
 
-@verb(pipeline, "run")
+@verb(pipeline, "run", short_help="Run a notebook as a pipeline.")
 @click.argument("notebook")
 @click.option(
     "-p",

@@ -15,7 +15,7 @@ from ._app import app, screen, verb
 from .pipelines import Progress
 
 
-@verb(app, "demo")
+@verb(app, "demo", short_help="Play the tour, end to end.")
 @click.argument("folder", metavar="[DIR]", default="mlops-demo", type=click.Path(file_okay=False))
 def demo(workspace: Workspace, folder: str) -> Tour:
     """The tour: a notebook becomes a pipeline, a model, an endpoint, a monitor, a new model.
@@ -27,7 +27,7 @@ def demo(workspace: Workspace, folder: str) -> Tour:
     return tour.play(Path(folder), say=show.note, progress=Progress(show, indent="   "))
 
 
-@verb(app, "init")
+@verb(app, "init", short_help="Make a project from a template.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 @click.option("--template", default="tour", show_default=True, help="Which starter project.")
 def init(workspace: Workspace, folder: str, template: str) -> Project:
@@ -35,7 +35,12 @@ def init(workspace: Workspace, folder: str, template: str) -> Project:
     return project.create(Path(folder), template)
 
 
-@verb(app, "lab", context_settings={"ignore_unknown_options": True})
+@verb(
+    app,
+    "lab",
+    short_help="JupyterLab on this workspace.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def lab(workspace: Workspace, arguments: tuple[str, ...]) -> None:
     """JupyterLab on this workspace; ARGUMENTS go to `jupyter lab`."""
@@ -44,7 +49,7 @@ def lab(workspace: Workspace, arguments: tuple[str, ...]) -> None:
     os.execv(sys.executable, [*command, *arguments])
 
 
-@verb(app, "doctor")
+@verb(app, "doctor", short_help="Check this machine and workspace.")
 def doctor(workspace: Workspace) -> Doctor:
     """Check this machine and workspace, and say what to do about what is wrong."""
     return project.doctor(workspace)

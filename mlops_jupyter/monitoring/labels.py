@@ -180,6 +180,8 @@ def _csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
     try:
         with os_errors(file.name):
             text = file.read_bytes().decode("utf-8-sig")
+        if "\0" in text:  # Python 3.10's reader refuses it, later ones do not
+            raise csv.Error("it holds a NUL byte")
         lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{file.name} is not a CSV file: {error}.", hint="Use UTF-8.") from error

@@ -160,10 +160,11 @@ def tour_lab(played: Played, tmp_path: Path, until: Callable[..., object]) -> It
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The Chromium of this machine."""
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    names = (os.environ.get("CHROMIUM", ""), *BROWSERS)
+    path = next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
         pytest.fail("No Chromium on PATH, which these tests need: apt-get install chromium")
     with sync_playwright() as playwright:
