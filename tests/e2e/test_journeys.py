@@ -177,7 +177,7 @@ def test_what_the_tour_left_is_in_the_sidebar(
     expect(deployment).to_contain_text("tumour@champion")
     picture("tour")
 
-    pipeline.hover()
+    pipeline.get_by_text("Succeeded").first.hover()
     pipeline.get_by_role("button", name="Open the executed notebook").click()
     executed = page.get_by_role("tab", name=re.compile(r"^tumour-.*\.ipynb"))
     expect(executed).to_be_visible()
