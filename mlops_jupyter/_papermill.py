@@ -248,6 +248,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has n
             super().execute(cwd=str(self._watcher.folder), env=environment, **kwargs)
         except BaseException as error:
             self._end()
+            if (interruption := _interruption(error)) is not None:
+                raise interruption from None
             if isinstance(error, RuntimeError | NoSuchKernel | OSError) and not self._ready:
                 raise Unavailable(
                     f"The kernel {self.kernel_name!r} cannot be started: {error}",
@@ -296,6 +298,15 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has n
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """The Ctrl-C (or exit) behind ``error``. Where it strikes just as a future of asyncio's ended,
+    nbclient's own clean-up fails on the stopped loop, and that failure would be seen instead."""
+    found: BaseException | None = error
+    while isinstance(found, Exception):
+        found = found.__context__
+    return found
 
 
 def _ours(task: asyncio.Task[Any]) -> bool:

@@ -423,6 +423,34 @@ class CheckRequest:
 
 
 @dataclass(frozen=True)
+class RegisterRequest:
+    """``POST models``: the run's model becomes the next version of ``name``."""
+
+    name: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class MonitorRequest:
+    """``POST monitors``; files are relative to the server's folder."""
+
+    name: str
+    deployment: str
+    reference: str
+    drift_share: float = 0.5
+    retrain: str | None = None
+    retrain_parameter: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelsRequest:
+    """``POST labels``: a file (CSV or Parquet) of ``request_id`` and one more column."""
+
+    deployment: str
+    file: str
+
+
+@dataclass(frozen=True)
 class EmptyRequest:
     """The body of requests that need none."""
 

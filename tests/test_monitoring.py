@@ -68,7 +68,7 @@ def test_a_monitor_is_kept_with_relative_paths(watched: Workspace) -> None:
     (monitor,) = monitoring.list_monitors(watched)
     assert (monitor.name, monitor.deployment, monitor.reference) == ("watch", NAME, "reference.csv")
     assert (monitor.drift_share, monitor.last_status, monitor.last_checked) == (0.5, None, None)
-    assert governance.audit_log(watched)[-1].action == "create monitor"
+    assert governance.audit_log(watched)[-1].action == "monitor.create"
 
 
 def test_a_name_is_taken_once(watched: Workspace) -> None:
@@ -170,7 +170,7 @@ def test_drift_raises_one_alert_until_it_is_resolved(watched: Workspace) -> None
 
     assert monitoring.acknowledge(watched, "watch-1").status == "acknowledged"
     assert monitoring.acknowledge(watched, "watch-1").status == "acknowledged"
-    assert [e.action for e in governance.audit_log(watched)].count("acknowledge alert") == 1
+    assert [e.action for e in governance.audit_log(watched)].count("alert.acknowledge") == 1
     assert monitoring.check(watched, "watch", last=300).alert == "watch-1"
     assert alerts(watched) == [("watch-1", "acknowledged")]
 
@@ -338,7 +338,7 @@ def test_retraining_on_the_labelled_rows_resolves_the_alert(served: Workspace) -
     assert (served.root / "work" / "seen.txt").read_text() == "2 M"
     assert alerts(served) == [(alert.id, "resolved")]
     entry = governance.audit_log(served)[-1]
-    assert (entry.action, entry.subject) == ("retrain", alert.id)
+    assert (entry.action, entry.subject) == ("alert.retrain", alert.id)
     assert entry.detail == {"monitor": "watch", "pipeline_run": run.id, "status": "succeeded"}
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from pipelines_support import notebook, save
 
@@ -96,6 +97,26 @@ def test_a_cell_that_takes_too_long(tmp_path):
     with pytest.raises(TimeoutError):
         _papermill.run_engine(cells, "python3", listener, output=None, execution_timeout=1)
     assert listener.told == [0]
+
+
+def test_ctrl_c_just_as_a_cell_ends_is_ctrl_c(tmp_path):
+    """asyncio has a stop of its loop in the queue then, and nbclient's clean-up fails on it."""
+    from jupyter_core.utils import ensure_event_loop
+
+    class Impatient(Listener):
+        pid = None
+
+        def after(self, index):
+            self.pid = int((tmp_path / "pid").read_text())
+            loop = ensure_event_loop()
+            loop.call_soon(loop.stop)
+            raise KeyboardInterrupt
+
+    listener = Impatient(tmp_path)
+    code = "import os, pathlib; pathlib.Path('pid').write_text(str(os.getpid()))"
+    with pytest.raises(KeyboardInterrupt):
+        _papermill.run_engine(prepared(code, "2"), "python3", listener, output=None)
+    assert not psutil.pid_exists(listener.pid)
 
 
 def test_inside_a_running_loop(tmp_path):

@@ -22,7 +22,7 @@ from jupyter_core.utils import ensure_async
 from nbformat.v4 import new_code_cell, new_notebook
 from tornado.httpclient import HTTPResponse
 
-from mlops_jupyter import models
+from mlops_jupyter import models, records
 from mlops_jupyter._store import Store
 from mlops_jupyter.errors import InvalidInput
 from mlops_jupyter.server import launch
@@ -106,8 +106,8 @@ def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def write_notebook(path: Path, source: str = "print(x)") -> None:
-    parameters = new_code_cell("x: int = 1", metadata={"tags": ["parameters"]})
+def write_notebook(path: Path, source: str = "print(x)", parameter: str = "x: int = 1") -> None:
+    parameters = new_code_cell(parameter, metadata={"tags": ["parameters"]})
     nbformat.write(new_notebook(cells=[parameters, new_code_cell(source)]), path)
 
 
@@ -469,26 +469,47 @@ async def test_a_process_that_cannot_start_leaves_a_failed_run(
 
 
 @pytest.mark.slow
-async def test_from_a_run_to_a_deployment_and_back(ask: Ask, project: Workspace) -> None:
+async def retrains(ask: Ask, project: Workspace, alert: str) -> None:
+    """No label yet: refused. With labels: a pipeline in its own process, and the alert resolved."""
+    assert (await ask("POST", f"alerts/{alert}/retrain")).code == "InvalidInput"
+    asked = records.read(project, "api", last=3)
+    rows = "".join(f"{record.request_id},{number}\n" for number, record in enumerate(asked))
+    (project.root / "labels.csv").write_text(f"request_id,truth\n{rows}")
+    added = await ask("POST", "labels", {"deployment": "api", "file": "labels.csv"})
+    assert (added.status, added.body["matched"]) == (201, 3)
+    started = await ask("POST", f"alerts/{alert}/retrain")
+    assert (started.status, started.body["status"]) == (202, "queued")
+    store = Store(project)
+    await eventually(lambda: store.get(models.Alert, alert).status == "resolved", 90)
+    run = store.get(models.PipelineRun, started.body["id"])
+    assert (run.status, run.notebook) == ("succeeded", "again.ipynb")
+    assert (await ask("POST", f"alerts/{alert}/retrain")).code == "Conflict"
+
+
+async def test_from_a_run_to_a_deployment_and_back(  # noqa: PLR0915  one story, told once
+    ask: Ask, project: Workspace
+) -> None:
     from sklearn.linear_model import LinearRegression
 
-    from mlops_jupyter import monitoring, registry
     from mlops_jupyter._mlflow import Tracking
 
-    def fitted() -> models.ModelVersion:
+    def fitted() -> str:
         frame = pandas.DataFrame({"x": [0.0, 1.0, 2.0]})
         tracking = Tracking(project)
         run_id = tracking.start_run("fit", kind="model")
         tracking.log_model(run_id, LinearRegression().fit(frame, [0.0, 1.0, 2.0]), frame)
         tracking.end_run(run_id)
-        return registry.register(project, "line", run_id)
+        return run_id
 
-    version = await asyncio.to_thread(fitted)
+    registered = {"name": "line", "run_id": await asyncio.to_thread(fitted)}
+    version = await ask("POST", "models", registered)
+    assert (version.status, version.body["version"]) == (201, "1")
+    assert (await ask("POST", "models", {**registered, "run_id": "none"})).code == "NotFound"
     assert [run["name"] for run in (await ask("GET", "runs?kind=model&limit=1")).body] == ["fit"]
     for query in ("kind=x", "parent=%27%20or"):
         assert (await ask("GET", f"runs?{query}")).code == "InvalidInput"
     (model,) = (await ask("GET", "models")).body
-    assert model["versions"][0]["version"] == version.version
+    assert model["versions"][0]["version"] == "1"
 
     refused = await ask("POST", "deployments", {"model": "line", "name": "api"})
     assert (refused.status, refused.code) == (404, "NotFound")
@@ -509,9 +530,12 @@ async def test_from_a_run_to_a_deployment_and_back(ask: Ask, project: Workspace)
         (project.root / "reference.csv").write_text(
             "x\n" + "\n".join(str(number / 200) for number in range(200))
         )
-        monitoring.create(
-            project, "watch", deployment="api", reference=project.root / "reference.csv"
-        )
+        write_notebook(project.root / "again.ipynb", "open(x).read()", 'x: str = ""')
+        watch = {"name": "watch", "deployment": "api", "reference": "reference.csv"}
+        watch |= {"retrain": "again.ipynb", "retrain_parameter": "x"}
+        assert (await ask("POST", "monitors", {**watch, "deployment": "no"})).code == "NotFound"
+        assert (await ask("POST", "monitors", watch)).status == 201
+        assert (await ask("POST", "monitors", watch)).code == "Conflict"
         report = await ask("POST", "monitors/watch/check", {"last": 200})
         assert (report.status, report.body["status"]) == (200, "drift"), report.body
         assert (await ask("POST", "monitors/watch/check", {"last": 0})).code == "InvalidInput"
@@ -521,9 +545,12 @@ async def test_from_a_run_to_a_deployment_and_back(ask: Ask, project: Workspace)
         seen = await ask("POST", f"alerts/{alert['id']}/ack")
         assert (seen.status, seen.body["status"]) == (200, "acknowledged")
         assert (await ask("GET", "monitors")).body[0]["last_status"] == "drift"
+        await retrains(ask, project, alert["id"])
+        assert "Serving line/1" in (await ask("GET", "deployments/api/logs")).body["text"]
+        assert (await ask("GET", "audit/verify")).body["problems"] == []
         for path in ("runs/none", "models/none", "deployments/none", "monitors/none/reports"):
             assert (await ask("GET", path)).code == "NotFound", path
-        for path in ("monitors/none/check", "alerts/none/ack"):
+        for path in ("monitors/none/check", "alerts/none/ack", "alerts/none/retrain"):
             assert (await ask("POST", path)).code == "NotFound", path
     finally:
         stopped = await ask("DELETE", "deployments/api")

@@ -107,4 +107,14 @@ class TestMakefile:
     def test_help_lists_every_target_that_is_for_people(self, clone):
         _, said, _ = self.make(clone, "help")
         listed = {line.split()[0] for line in said.splitlines()}
-        assert listed == {"help", "demo", "lab", "test", "check", "build", "bench", "clean"}
+        assert listed == {
+            "help",
+            "demo",
+            "lab",
+            "test",
+            "check",
+            "build",
+            "bench",
+            "pictures",
+            "clean",
+        }

@@ -83,6 +83,12 @@ export class Client {
     return report;
   }
 
+  /** Start the retraining that an alert asks for. */
+  async retrain(id: string): Promise<void> {
+    await this.request('POST', `alerts/${encodeURIComponent(id)}/retrain`);
+    this.invalidate('pipelines');
+  }
+
   /** Mark an alert as seen. */
   async acknowledge(id: string): Promise<void> {
     await this.request('POST', `alerts/${encodeURIComponent(id)}/ack`);

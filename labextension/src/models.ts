@@ -327,6 +327,28 @@ export interface CheckRequest {
   last: number | null;
 }
 
+/** `POST models`: the run's model becomes the next version of `name`. */
+export interface RegisterRequest {
+  name: string;
+  run_id: string;
+}
+
+/** `POST monitors`; files are relative to the server's folder. */
+export interface MonitorRequest {
+  name: string;
+  deployment: string;
+  reference: string;
+  drift_share: number;
+  retrain: string | null;
+  retrain_parameter: string | null;
+}
+
+/** `POST labels`: a file (CSV or Parquet) of `request_id` and one more column. */
+export interface LabelsRequest {
+  deployment: string;
+  file: string;
+}
+
 /** The body of requests that need none. */
 export type EmptyRequest = Record<string, never>;
 

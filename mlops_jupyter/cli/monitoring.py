@@ -114,6 +114,7 @@ def ack(workspace: Workspace, alert: str) -> Alert:
 
 @verb(alerts, "retrain")
 @click.argument("alert")
-def retrain(workspace: Workspace, alert: str) -> PipelineRun:
+@click.option("--id", hidden=True)
+def retrain(workspace: Workspace, alert: str, id: str | None) -> PipelineRun:
     """Run the retraining pipeline of the alert's monitor on the rows that got labels."""
-    return monitoring.retrain(workspace, alert, on_change=Progress(screen()))
+    return monitoring.retrain(workspace, alert, id=id, on_change=Progress(screen()))

@@ -13,6 +13,7 @@ from .monitors import (
     list_monitors,
     reports,
     retrain,
+    retraining,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "list_monitors",
     "reports",
     "retrain",
+    "retraining",
 ]

@@ -78,7 +78,7 @@ def acknowledge(workspace: Workspace, alert_id: str) -> Alert:
         if alert.status == "resolved":
             raise Conflict(f"Alert {alert_id!r} is resolved.", hint="Nothing is left to do.")
         alert = store.update(Alert, alert_id, status="acknowledged")
-    governance.record(workspace, "acknowledge alert", alert_id, {"monitor": alert.monitor})
+    governance.record(workspace, "alert.acknowledge", alert_id, {"monitor": alert.monitor})
     workspace.announce("alerts", alert_id, "acknowledged")
     return alert
 

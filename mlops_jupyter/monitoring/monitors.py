@@ -20,7 +20,7 @@ from .. import governance, pipelines, records
 from .._store import Store
 from .._tables import Table, open_table, rows_table
 from ..errors import Conflict, InvalidInput, NotFound
-from ..models import Alert, Monitor, PipelineRun, Report, now, to_json
+from ..models import Alert, Monitor, PipelineRun, Report, Scalar, now, to_json
 from ..workspace import Workspace, write_atomic
 from . import labels
 from .alerts import acknowledge, list_alerts, raise_alert, resolve
@@ -35,6 +35,7 @@ __all__ = [
     "list_monitors",
     "reports",
     "retrain",
+    "retraining",
 ]
 
 PREDICTION = "prediction"
@@ -130,7 +131,7 @@ def create(
     )
     Store(workspace).put(monitor, new=True)
     governance.record(
-        workspace, "create monitor", name, {"deployment": deployment, "reference": relative}
+        workspace, "monitor.create", name, {"deployment": deployment, "reference": relative}
     )
     workspace.announce("monitors", name, "created")
     return monitor
@@ -193,16 +194,10 @@ def reports(workspace: Workspace, monitor: str | None = None) -> list[Report]:
     return [item for item in store.all(Report) if monitor in (None, item.monitor)]
 
 
-def retrain(
-    workspace: Workspace,
-    alert_id: str,
-    *,
-    on_change: Callable[[PipelineRun], None] | None = None,
-) -> PipelineRun:
-    """Run the monitor's notebook on the records that got labels; success resolves the alert.
-
-    The notebook's parameter gets the path of the file that
-    :func:`mlops_jupyter.monitoring.labels.labelled` writes, relative to the notebook's folder.
+def retraining(workspace: Workspace, alert_id: str) -> tuple[Path, dict[str, Scalar]]:
+    """What :func:`retrain` runs: the monitor's notebook, and its parameter with the path of the
+    file that :func:`mlops_jupyter.monitoring.labels.labelled` writes, relative to the notebook's
+    folder.
 
     Raises
     ------
@@ -227,13 +222,35 @@ def retrain(
     notebook = workspace.inside(monitor.retrain, "notebook")
     data = labels.labelled(workspace, monitor.deployment)
     parameter = Path(os.path.relpath(data.resolve(), notebook.resolve().parent)).as_posix()
-    run = pipelines.run(
-        workspace, notebook, {monitor.retrain_parameter: parameter}, on_change=on_change
-    )
-    detail = {"monitor": monitor.name, "pipeline_run": run.id, "status": run.status}
-    governance.record(workspace, "retrain", alert_id, detail)
+    return notebook, {monitor.retrain_parameter: parameter}
+
+
+def retrain(
+    workspace: Workspace,
+    alert_id: str,
+    *,
+    id: str | None = None,
+    on_change: Callable[[PipelineRun], None] | None = None,
+) -> PipelineRun:
+    """Run the monitor's notebook on the records that got labels; success resolves the alert.
+
+    Parameters
+    ----------
+    id:
+        The pipeline run's name, if it has to be known before.
+
+    Raises
+    ------
+    NotFound, Conflict, InvalidInput
+        As :func:`retraining`. Nothing ran.
+    """
+    notebook, parameters = retraining(workspace, alert_id)
+    run = pipelines.run(workspace, notebook, parameters, id=id, on_change=on_change)
+    monitor = Store(workspace).get(Alert, alert_id).monitor
+    detail = {"monitor": monitor, "pipeline_run": run.id, "status": run.status}
+    governance.record(workspace, "alert.retrain", alert_id, detail)
     if run.status == "succeeded":
-        with workspace.lock(f"monitor-{monitor.name}"):
+        with workspace.lock(f"monitor-{monitor}"):
             resolve(workspace, alert_id)
     return run
 

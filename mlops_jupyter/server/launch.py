@@ -1,4 +1,4 @@
-"""Starting a pipeline in a process of its own, which outlives the server."""
+"""Starting pipelines in processes of their own, which outlive the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -> PipelineRun:
-    """Check, queue and start a notebook as a pipeline.
+    """Check, queue and start a notebook as a pipeline: ``mlops run``.
 
     Returns
     -------
@@ -36,6 +36,32 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
     Unavailable
         If no process can be started.
     """
+    options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
+    return _start(workspace, notebook, parameters, ["run", *options], str(notebook))
+
+
+def retrain(workspace: Workspace, alert: str) -> PipelineRun:
+    """Queue and start the retraining that an alert asks for: ``mlops alerts retrain``. Otherwise as
+    :func:`start`.
+
+    Raises
+    ------
+    NotFound, Conflict, InvalidInput
+        As :func:`mlops_jupyter.monitoring.retraining`. Nothing was started.
+    """
+    from .. import monitoring
+
+    notebook, parameters = monitoring.retraining(workspace, alert)
+    return _start(workspace, notebook, parameters, ["alerts", "retrain"], alert)
+
+
+def _start(
+    workspace: Workspace,
+    notebook: Path,
+    parameters: dict[str, Scalar],
+    words: list[str],
+    subject: str,
+) -> PipelineRun:
     from .. import pipelines
     from .._store import Store
     from ..pipelines.ids import new_id
@@ -58,7 +84,7 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
     Store(workspace).put(queued, new=True)
     workspace.announce("pipelines", identity, "queued")
     try:
-        process = _spawn(workspace, notebook, parameters, identity)
+        process = _spawn(workspace, identity, command(words, identity, subject))
     except Unavailable as error:
         _fail(workspace, identity, str(error))
         raise
@@ -68,20 +94,9 @@ def start(workspace: Workspace, notebook: Path, parameters: dict[str, Scalar]) -
     return queued
 
 
-def command(notebook: Path, parameters: dict[str, Scalar], identity: str) -> list[str]:
-    """The command line that runs the pipeline under that id."""
-    options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
-    return [
-        sys.executable,
-        "-m",
-        "mlops_jupyter",
-        "run",
-        *options,
-        "--id",
-        identity,
-        "--",
-        str(notebook),
-    ]
+def command(words: list[str], identity: str, subject: str) -> list[str]:
+    """The command line of ``mlops`` that runs a pipeline under that id."""
+    return [sys.executable, "-m", "mlops_jupyter", *words, "--id", identity, "--", subject]
 
 
 def log_path(workspace: Workspace, identity: str) -> Path:
@@ -89,15 +104,13 @@ def log_path(workspace: Workspace, identity: str) -> Path:
     return workspace.path("logs", f"pipeline-{identity}.log")
 
 
-def _spawn(
-    workspace: Workspace, notebook: Path, parameters: dict[str, Scalar], identity: str
-) -> subprocess.Popen[bytes]:
-    """Start the process: its own session, so that closing JupyterLab does not end it; its working
-    folder is ``.mlops/``, where no module of the project can hide one that Python needs."""
+def _spawn(workspace: Workspace, identity: str, line: list[str]) -> subprocess.Popen[bytes]:
+    """Start the process: in its own session, so that closing JupyterLab does not end it; in
+    ``.mlops/``, where no module of the project can hide one that Python needs."""
     try:
         with open(log_path(workspace, identity), "wb") as log:
             return subprocess.Popen(
-                command(notebook, parameters, identity),
+                line,
                 cwd=workspace.state,
                 env={**os.environ, ENV: str(workspace.root)},
                 stdin=subprocess.DEVNULL,

@@ -10,13 +10,18 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..models import (
+    AuditVerdict,
     CheckRequest,
     DeployRequest,
     EmptyRequest,
+    LabelsRequest,
+    Logs,
+    MonitorRequest,
     Pipeline,
     PipelineRequest,
     PipelineRun,
     PromoteRequest,
+    RegisterRequest,
 )
 from ..workspace import Workspace
 from .handlers import Route
@@ -83,6 +88,17 @@ def list_models(workspace: Workspace, request: Request) -> Any:
     return registry.list_models(workspace)[:limit]
 
 
+def register(workspace: Workspace, request: Request) -> Any:
+    """Make a run's model the next version of a name."""
+    body = request.body(RegisterRequest)
+    check_name(body.name, "model")
+    if not tracked(workspace):
+        raise missing("run", body.run_id)
+    from .. import registry
+
+    return registry.register(workspace, body.name, body.run_id)
+
+
 def show_model(workspace: Workspace, request: Request) -> Any:
     """One registered model."""
     if not tracked(workspace):
@@ -111,6 +127,16 @@ def audit(workspace: Workspace, request: Request) -> Any:
     from .. import governance
 
     return governance.audit_log(workspace)[::-1][:limit]
+
+
+def verify_audit(workspace: Workspace, request: Request) -> AuditVerdict:
+    """Whether the audit log is as it was written."""
+    if not stored(workspace):
+        return AuditVerdict(["0 entries"], [])
+    from .. import governance
+
+    entries = len(governance.audit_log(workspace))
+    return AuditVerdict([f"{entries} entries"], governance.verify_audit(workspace))
 
 
 # --- pipelines --------------------------------------------------------------------------------
@@ -191,6 +217,15 @@ def stop_deployment(workspace: Workspace, request: Request) -> Any:
     return deployments.stop(workspace, request.name())
 
 
+def logs(workspace: Workspace, request: Request) -> Logs:
+    """The last lines that a deployment's process wrote."""
+    if not stored(workspace):
+        raise missing("deployment", request.name())
+    from .. import deployments
+
+    return Logs(request.name(), deployments.logs(workspace, request.name(), request.limit()))
+
+
 # --- monitoring -------------------------------------------------------------------------------
 
 
@@ -202,6 +237,35 @@ def list_monitors(workspace: Workspace, request: Request) -> Any:
     from .. import monitoring
 
     return monitoring.list_monitors(workspace)[:limit]
+
+
+def create_monitor(workspace: Workspace, request: Request) -> Any:
+    """Watch a deployment."""
+    body = request.body(MonitorRequest)
+    if not stored(workspace):
+        raise missing("deployment", body.deployment)
+    from .. import monitoring
+
+    return monitoring.create(
+        workspace,
+        body.name,
+        deployment=body.deployment,
+        reference=request.file(workspace, body.reference, "reference file"),
+        drift_share=body.drift_share,
+        retrain=request.file(workspace, body.retrain, "notebook") if body.retrain else None,
+        retrain_parameter=body.retrain_parameter,
+    )
+
+
+def add_labels(workspace: Workspace, request: Request) -> Any:
+    """The truth that came later."""
+    body = request.body(LabelsRequest)
+    file = request.file(workspace, body.file, "label file")
+    if not stored(workspace):
+        raise missing("deployment", body.deployment)
+    from ..monitoring import labels
+
+    return labels.add_labels(workspace, body.deployment, file)
 
 
 def list_reports(workspace: Workspace, request: Request) -> Any:
@@ -246,12 +310,23 @@ def acknowledge(workspace: Workspace, request: Request) -> Any:
     return monitoring.acknowledge(workspace, request.name())
 
 
+def retrain(workspace: Workspace, request: Request) -> PipelineRun:
+    """Start the retraining that the alert asks for, in a process of its own."""
+    request.body(EmptyRequest)
+    if not stored(workspace):
+        raise missing("alert", request.name())
+    from . import launch
+
+    return launch.retrain(workspace, request.name())
+
+
 # --- the table --------------------------------------------------------------------------------
 
 ROUTES = (
     Route("runs", "GET", list_runs),
     Route("runs/(?P<run>[^/]+)", "GET", show_run),
     Route("models", "GET", list_models),
+    Route("models", "POST", register, 201),
     Route("models/(?P<model>[^/]+)", "GET", show_model),
     Route("models/(?P<model>[^/]+)/promote", "POST", promote),
     Route("pipelines", "GET", list_pipelines),
@@ -261,12 +336,17 @@ ROUTES = (
     Route("deployments", "POST", deploy, 201),
     Route("deployments/(?P<deployment>[^/]+)", "GET", show_deployment),
     Route("deployments/(?P<deployment>[^/]+)", "DELETE", stop_deployment),
+    Route("deployments/(?P<deployment>[^/]+)/logs", "GET", logs),
+    Route("labels", "POST", add_labels, 201),
     Route("monitors", "GET", list_monitors),
+    Route("monitors", "POST", create_monitor, 201),
     Route("monitors/(?P<monitor>[^/]+)/reports", "GET", list_reports),
     Route("monitors/(?P<monitor>[^/]+)/check", "POST", check_monitor),
     Route("alerts", "GET", list_alerts),
     Route("alerts/(?P<alert>[^/]+)/ack", "POST", acknowledge),
+    Route("alerts/(?P<alert>[^/]+)/retrain", "POST", retrain, 202),
     Route("audit", "GET", audit),
+    Route("audit/verify", "GET", verify_audit),
 )
 
 

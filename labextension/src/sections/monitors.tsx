@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Notification } from '@jupyterlab/apputils';
-import { checkIcon, runIcon } from '@jupyterlab/ui-components';
+import { checkIcon, refreshIcon, runIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import { Ago, Body, Facts, IconButton, Pill, attempt, useLanguage, useModel } from '../components';
 import type { Mark } from '../icons';
@@ -54,7 +54,11 @@ async function check(
   }
 }
 
-function AlertRow(props: { alert: Alert; client: IMLOpsClient }): React.ReactElement {
+function AlertRow(props: {
+  alert: Alert;
+  retrains: boolean;
+  client: IMLOpsClient;
+}): React.ReactElement {
   const { trans } = useLanguage();
   const { alert } = props;
   const status = alertWords(trans)[alert.status];
@@ -72,12 +76,23 @@ function AlertRow(props: { alert: Alert; client: IMLOpsClient }): React.ReactEle
         </Facts>
       }
       actions={
-        alert.status === 'open' && (
-          <IconButton
-            label={trans.__('Acknowledge: %1', alert.summary)}
-            icon={checkIcon}
-            run={() => attempt(props.client.acknowledge(alert.id))}
-          />
+        alert.status !== 'resolved' && (
+          <>
+            {props.retrains && (
+              <IconButton
+                label={trans.__('Retrain: %1', alert.summary)}
+                icon={refreshIcon}
+                run={() => attempt(props.client.retrain(alert.id))}
+              />
+            )}
+            {alert.status === 'open' && (
+              <IconButton
+                label={trans.__('Acknowledge: %1', alert.summary)}
+                icon={checkIcon}
+                run={() => attempt(props.client.acknowledge(alert.id))}
+              />
+            )}
+          </>
         )
       }
     />
@@ -123,7 +138,12 @@ function MonitorRow(props: {
       }
     >
       {alerts.map(alert => (
-        <AlertRow key={alert.id} alert={alert} client={props.client} />
+        <AlertRow
+          key={alert.id}
+          alert={alert}
+          retrains={monitor.retrain !== null}
+          client={props.client}
+        />
       ))}
     </Row>
   );
