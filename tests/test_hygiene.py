@@ -62,7 +62,7 @@ def test_no_tracked_file_names_a_machine_or_a_registry():
         ("open('" + "/home/" + "ann/data.csv')", "a home folder"),
         ("cd /" + "root/project", "root's home"),
         ("see /" + "work/main", "a build machine's folder"),
-        ('"resolved": "https://' + 'registry.npmjs.org/x"', "a package registry"),
+        ('"resolved": "https://registry.' + "npmjs" + '.example/x"', "a package registry"),
         ("index-url = https://pypi.example.org/" + "simple", "a package index"),
         ("http://10" + ".1.2.3:8080", "a private host"),
         ("http://192" + ".168.1.20", "a private host"),
