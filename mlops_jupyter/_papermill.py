@@ -304,7 +304,7 @@ def _interruption(error: BaseException) -> BaseException | None:
     """The Ctrl-C (or exit) behind ``error``. Where it strikes just as a future of asyncio's ended,
     nbclient's own clean-up fails on the stopped loop, and that failure would be seen instead."""
     found: BaseException | None = error
-    while isinstance(found, Exception):
+    while found is not None and not isinstance(found, KeyboardInterrupt | SystemExit):
         found = found.__context__
     return found
 

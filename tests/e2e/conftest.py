@@ -190,7 +190,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(30 * SECONDS)
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("pageerror", lambda error: problems.append(error.stack or str(error)))
     failed = request.session.testsfailed
     yield page
     if request.session.testsfailed > failed:
