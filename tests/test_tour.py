@@ -144,7 +144,7 @@ def test_an_earlier_tour_is_replaced_unless_somebody_worked_in_it(tmp_path):
     assert second.path("journals", "work.journal").exists()
 
 
-@pytest.mark.parametrize("moment", ["load-the-data", "4 ", "6 "])
+@pytest.mark.parametrize("moment", ["load-the-data", "3 ", "4 ", "6 "])
 def test_ctrl_c_leaves_no_process_and_a_sound_workspace(tmp_path, moment):
     process = start("demo", "demo", cwd=tmp_path)
     for line in process.stderr:

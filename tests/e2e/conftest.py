@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ KERNEL_IS_IDLE = """() => {
   return !!context?.isReady && context.session?.kernel?.status === 'idle';
 }"""
 
-ICON_RACE = "Failed to execute 'removeChild' on 'Node'"
+REMOVED_TWICE = "Failed to execute 'removeChild' on 'Node'"
 
 # Nothing has moved for twenty frames.
 SETTLED = """() => {
@@ -195,9 +196,12 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
     def note(error: Error) -> None:
         told = error.stack or str(error)
-        # JupyterLab renders a menu's icons with React roots that it replaces while the old one is
-        # still on its way out. Rarely that fails, long before or after anything of ours.
-        if not (ICON_RACE in told and "mlops-jupyter" not in told):
+        # Seen once in some dozens of runs, without its stack, and not understood. JupyterLab swaps
+        # the React roots of its icons, which may be the cause. Where nothing of ours is in the
+        # stack it is a warning, so that the next one tells; everything else fails the test.
+        if REMOVED_TWICE in told and "mlops-jupyter" not in told:
+            warnings.warn(told, stacklevel=2)
+        else:
             problems.append(told)
 
     page.on("pageerror", note)
