@@ -5,6 +5,7 @@
     tracking_uri = "http://mlflow.example:5000"   # default: SQLite in .mlops/
     database_url = "postgresql+psycopg://..."     # default: SQLite in .mlops/
     experiment = "churn"                          # default: the project folder's name
+    cache = "s3://bucket/team"                    # default: .mlops/cache; a folder or an fsspec URL
 
     [gates.champion]                              # what a version must pass to get this alias
     metric = "accuracy"                           # any scorer of scikit-learn
@@ -14,7 +15,7 @@
     tolerance = 0.0                               # how much below the holder it may fall
 
 Environment: ``MLOPS_TRACKING_URI`` (else ``MLFLOW_TRACKING_URI``), ``MLOPS_DATABASE_URL``,
-``MLOPS_EXPERIMENT``. Secrets belong there, never in the file.
+``MLOPS_EXPERIMENT``, ``MLOPS_CACHE``. Secrets belong there, never in the file.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Settings(HasTraits):
     tracking_uri = Unicode("", help="MLflow tracking URI; empty: SQLite in the workspace.")
     database_url = Unicode("", help="SQLAlchemy URL; empty: SQLite in the workspace.")
     experiment = Unicode("", help="MLflow experiment; empty: the project folder's name.")
+    cache = Unicode("", help="Folder or fsspec URL of the cache; empty: in the workspace.")
     gates = Dict(help="Promotion gates by alias.")
 
 
@@ -73,6 +75,7 @@ class Config:
     database_url: str = ""
     experiment: str = ""
     gates: dict[str, Gate] = field(default_factory=dict)
+    cache: str = ""
 
 
 def load(root: Path) -> Config:
@@ -107,6 +110,7 @@ def load(root: Path) -> Config:
         database_url=env.get("MLOPS_DATABASE_URL") or settings.database_url,
         experiment=env.get("MLOPS_EXPERIMENT") or settings.experiment,
         gates=gates,
+        cache=env.get("MLOPS_CACHE") or settings.cache,
     )
 
 

@@ -14,7 +14,7 @@ import time
 
 from filelock import Timeout
 
-from . import runs
+from . import deferred, runs
 from .errors import MLOpsError
 from .models import now
 from .workspace import Workspace
@@ -47,7 +47,7 @@ class Standing:
 
     def poll(self) -> bool:
         """Whether a journal holds something to deliver (a few ``stat`` calls if none does)."""
-        return bool(runs.pending(self._workspace))
+        return bool(runs.pending(self._workspace) or deferred.pending(self._workspace))
 
     def release(self) -> None:
         """Lay the duty down; harmless without it."""
@@ -66,6 +66,7 @@ def serve(workspace: Workspace) -> int:
             if standing.poll():
                 try:
                     runs.deliver(workspace)
+                    deferred.deliver(workspace)
                     tries = 0
                 except MLOpsError as error:
                     tries += 1

@@ -15,6 +15,7 @@ import types
 import typing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Literal
 
 Scalar = str | int | float | bool | None
@@ -45,7 +46,7 @@ class Run:
     parameters: dict[str, str]
     metrics: dict[str, float]
     notebook: str | None
-    kind: Literal["model", "pipeline", "step", "run"] = "run"
+    kind: Literal["model", "pipeline", "step", "sweep", "run"] = "run"
     parent_id: str | None = None
 
 
@@ -98,20 +99,28 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Need:
-    """What a step takes from an earlier one."""
+    """What a step takes from an earlier one; ``why`` are sentences for people."""
 
     step: str
     names: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A contiguous group of code cells that runs as a unit; ``cells`` are 0-based indices."""
+    """A contiguous group of code cells that runs as a unit; ``cells`` are 0-based indices.
+
+    ``cache``, ``retries`` and ``timeout`` (seconds) are what its cells' tags ask for; ``notes`` say
+    what is special about it."""
 
     name: str
     cells: list[int]
     needs: list[Need] = field(default_factory=list)
+    cache: bool = False
+    retries: int = 0
+    timeout: float | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,7 @@ class StepResult:
     seconds: float | None = None
     reason: str = ""
     run_id: str | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,49 @@ class PipelineRun:
     steps: list[StepResult]
     parameters: dict[str, Scalar] = field(default_factory=dict)
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One combination of a sweep and how its pipeline run went.
+
+    ``number`` counts from 1 in the order of execution; ``id``, ``run_id``, ``status``, ``seconds``,
+    ``output`` and ``error`` are the pipeline run's. ``parameters`` are those that the sweep varies,
+    ``ran`` and ``cached`` count steps.
+    """
+
+    number: int
+    parameters: dict[str, Scalar]
+    id: str
+    run_id: str | None
+    status: PipelineStatus
+    seconds: float | None
+    ran: int
+    cached: int
+    output: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A notebook run with each of ``total`` combinations of parameters; ``run_id`` is MLflow's run
+    above those of the pipeline runs.
+
+    ``runs`` has those that ended, best first by ``metric`` (``order`` says what is best) if they
+    have one, else in the order of execution; those that did not succeed come last.
+    """
+
+    id: str
+    run_id: str | None
+    notebook: str
+    status: PipelineStatus
+    started: str
+    seconds: float | None
+    total: int
+    runs: list[SweepRun]
+    metric: str | None = None
+    order: Literal["max", "min"] = "max"
 
 
 # --- registry and governance ------------------------------------------------------------------
@@ -477,6 +530,39 @@ class ErrorBody:
     hint: str
 
 
+# --- the cache of pipelines -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """What the cache keeps of one execution of a step; ``size`` (bytes) of what it needs, which
+    others may need too. ``used``: when a run last took it."""
+
+    id: str
+    step: str
+    notebook: str
+    created: str
+    used: str
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True)
+class CacheSummary:
+    """The cache: its ``entries``, newest first, and its ``size`` (bytes) on the disk.
+
+    ``removed`` entries and ``freed`` bytes are what the command took away, or would take with
+    ``dry_run``; nothing (``None``) if that is not what it does.
+    """
+
+    url: str
+    entries: list[CacheEntry]
+    size: int
+    removed: list[CacheEntry] = field(default_factory=list)
+    freed: int | None = None
+    dry_run: bool = False
+
+
 # --- JSON -------------------------------------------------------------------------------------
 
 
@@ -517,9 +603,14 @@ def from_dict(cls: type[T], data: dict[str, Any]) -> T:
     TypeError
         If a field without default is missing.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     names = [f.name for f in dataclasses.fields(cls) if f.name in data]  # type: ignore[arg-type]
     return cls(**{name: _convert(hints[name], data[name]) for name in names})
+
+
+@lru_cache(maxsize=256)
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _convert(hint: Any, value: Any) -> Any:
@@ -532,6 +623,11 @@ def _convert(hint: Any, value: Any) -> Any:
     if origin is list:
         (item_type,) = typing.get_args(hint)
         return [_convert(item_type, item) for item in value]
+    if origin is tuple:
+        first, *others = typing.get_args(hint)
+        if others == [...]:
+            return tuple(_convert(first, item) for item in value)
+        return tuple(value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value)
     return value

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .ambient import Ambient, Unstorable
+from .ambient.codec import decode, encode
 from .errors import Conflict, InvalidInput
 from .executors.base import Executor
 from .statistics.base import Kind, Outcome, Sample, Statistic
@@ -259,7 +261,6 @@ class ExecutorConformance:
     def test_more_workers_give_the_same(self) -> None:
         """Several workers change nothing about the results."""
         with self.make(2) as executor:
-            assert not executor.in_process, "with several workers functions leave the process"
             futures = [executor.submit(_square, number) for number in range(5)]
             assert [future.result(timeout=60) for future in futures] == [0, 1, 4, 9, 16]
 
@@ -295,3 +296,57 @@ class ExecutorConformance:
         except Conflict:
             return
         raise AssertionError("a closed executor took a function")
+
+
+class AmbientConformance:
+    """What every ambient provider has to keep; define ``make`` and ``change``. The provider's
+    module is imported and its state is the start's when a test begins, and again when it ends."""
+
+    def make(self) -> Ambient:
+        """A new provider."""
+        raise NotImplementedError
+
+    def change(self) -> None:
+        """Change the state, as user code would."""
+        raise NotImplementedError
+
+    def test_the_start_is_the_start(self) -> None:
+        """Nothing was changed, so the state is the start's; looking at it changes nothing."""
+        provider = self.make()
+        start = encode(provider.start())
+        assert encode(provider.capture()) == start
+        assert encode(provider.capture()) == start
+
+    def test_a_change_is_seen_and_taken_back(self) -> None:
+        """After a change the state is another one, or cannot be carried; the start comes back."""
+        provider = self.make()
+        start = provider.start()
+        try:
+            self.change()
+            try:
+                changed = encode(provider.capture())
+            except Unstorable as reason:
+                assert str(reason), "no reason is given"
+            else:
+                assert changed != encode(start), "the change was not seen"
+        finally:
+            provider.restore(start)
+        assert encode(provider.capture()) == encode(start)
+
+    def test_a_state_comes_back_from_bytes(self) -> None:
+        """A state that was stored is the same after it is restored, to the byte."""
+        provider = self.make()
+        start = provider.start()
+        try:
+            self.change()
+            try:
+                changed = encode(provider.capture())
+            except Unstorable:
+                return
+            provider.restore(start)
+            provider.restore(decode(changed))
+            assert encode(provider.capture()) == changed
+            provider.restore(decode(changed))
+            assert encode(provider.capture()) == changed, "restoring twice is not the same"
+        finally:
+            provider.restore(start)

@@ -67,3 +67,13 @@ def sealed(path: Path, seal: str | None) -> bool:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return hmac.compare_digest(digest.hexdigest(), seal or "")
+
+
+def seal_of(data: bytes) -> str:
+    """The seal of ``data`` (hex). It tells nothing of ``data`` to who has not the user's key."""
+    return hashlib.blake2b(data, key=_key(), digest_size=32).hexdigest()
+
+
+def seal_holds(data: bytes, seal: str) -> bool:
+    """Whether ``seal`` is this user's seal of ``data``."""
+    return hmac.compare_digest(seal_of(data), seal)

@@ -11,6 +11,7 @@ WHOLE = """
 tracking_uri = "http://127.0.0.1:5000"
 database_url = "sqlite:///other.db"
 experiment = "churn"
+cache = "s3://bucket/team"
 
 [gates.champion]
 metric = "accuracy"
@@ -29,7 +30,11 @@ def test_every_documented_setting_is_read(tmp_path):
     (tmp_path / "mlops.toml").write_text(WHOLE)
     gate = config.Gate("accuracy", 0.85, "data/evaluation.csv", "diagnosis", 0.01)
     assert config.load(tmp_path) == config.Config(
-        "http://127.0.0.1:5000", "sqlite:///other.db", "churn", {"champion": gate}
+        "http://127.0.0.1:5000",
+        "sqlite:///other.db",
+        "churn",
+        {"champion": gate},
+        "s3://bucket/team",
     )
 
 
@@ -43,11 +48,13 @@ def test_environment_wins_over_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("MLOPS_TRACKING_URI", "http://other:1")
     monkeypatch.setenv("MLOPS_DATABASE_URL", "postgresql://db/x")
     monkeypatch.setenv("MLOPS_EXPERIMENT", "night")
+    monkeypatch.setenv("MLOPS_CACHE", "gs://other")
     found = config.load(tmp_path)
-    assert (found.tracking_uri, found.database_url, found.experiment) == (
+    assert (found.tracking_uri, found.database_url, found.experiment, found.cache) == (
         "http://other:1",
         "postgresql://db/x",
         "night",
+        "gs://other",
     )
 
 

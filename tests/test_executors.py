@@ -19,13 +19,6 @@ class TestLocal(ExecutorConformance):
     def make(self, workers):
         return LocalExecutor(workers)
 
-    def test_ctrl_c_is_not_kept_for_later(self):
-        def interrupt():
-            raise KeyboardInterrupt
-
-        with self.make(1) as executor, pytest.raises(KeyboardInterrupt):
-            executor.submit(interrupt)
-
 
 class TestDask(ExecutorConformance):
     def make(self, workers):

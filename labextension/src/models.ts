@@ -32,7 +32,7 @@ export interface Run {
   parameters: Record<string, string>;
   metrics: Record<string, number>;
   notebook: string | null;
-  kind: 'model' | 'pipeline' | 'step' | 'run';
+  kind: 'model' | 'pipeline' | 'step' | 'sweep' | 'run';
   parent_id: string | null;
 }
 
@@ -72,18 +72,27 @@ export interface Parameter {
   help: string;
 }
 
-/** What a step takes from an earlier one. */
+/** What a step takes from an earlier one; `why` are sentences for people. */
 export interface Need {
   step: string;
   names: string[];
   files: string[];
+  why: string[];
 }
 
-/** A contiguous group of code cells that runs as a unit; `cells` are 0-based indices. */
+/**
+ * A contiguous group of code cells that runs as a unit; `cells` are 0-based indices. `cache`,
+ * `retries` and `timeout` (seconds) are what its cells' tags ask for; `notes` say what is special
+ * about it.
+ */
 export interface Step {
   name: string;
   cells: number[];
   needs: Need[];
+  cache: boolean;
+  retries: number;
+  timeout: number | null;
+  notes: string[];
 }
 
 /** A notebook seen as steps. */
@@ -100,6 +109,7 @@ export interface StepResult {
   seconds: number | null;
   reason: string;
   run_id: string | null;
+  attempts: number;
 }
 
 /**
@@ -117,6 +127,44 @@ export interface PipelineRun {
   steps: StepResult[];
   parameters: Record<string, Scalar>;
   error: string | null;
+}
+
+/**
+ * One combination of a sweep and how its pipeline run went. `number` counts from 1 in the order of
+ * execution; `id`, `run_id`, `status`, `seconds`, `output` and `error` are the pipeline run's.
+ * `parameters` are those that the sweep varies, `ran` and `cached` count steps.
+ */
+export interface SweepRun {
+  number: number;
+  parameters: Record<string, Scalar>;
+  id: string;
+  run_id: string | null;
+  status: PipelineStatus;
+  seconds: number | null;
+  ran: number;
+  cached: number;
+  output: string;
+  metrics: Record<string, number>;
+  error: string | null;
+}
+
+/**
+ * A notebook run with each of `total` combinations of parameters; `run_id` is MLflow's run above
+ * those of the pipeline runs. `runs` has those that ended, best first by `metric` (`order` says
+ * what is best) if they have one, else in the order of execution; those that did not succeed come
+ * last.
+ */
+export interface Sweep {
+  id: string;
+  run_id: string | null;
+  notebook: string;
+  status: PipelineStatus;
+  started: string;
+  seconds: number | null;
+  total: number;
+  runs: SweepRun[];
+  metric: string | null;
+  order: 'max' | 'min';
 }
 
 /** One version of a registered model. */
@@ -365,4 +413,32 @@ export interface ErrorBody {
   code: string;
   message: string;
   hint: string;
+}
+
+/**
+ * What the cache keeps of one execution of a step; `size` (bytes) of what it needs, which others
+ * may need too. `used`: when a run last took it.
+ */
+export interface CacheEntry {
+  id: string;
+  step: string;
+  notebook: string;
+  created: string;
+  used: string;
+  seconds: number;
+  size: number;
+}
+
+/**
+ * The cache: its `entries`, newest first, and its `size` (bytes) on the disk. `removed` entries
+ * and `freed` bytes are what the command took away, or would take with `dry_run`; nothing (`None`)
+ * if that is not what it does.
+ */
+export interface CacheSummary {
+  url: string;
+  entries: CacheEntry[];
+  size: number;
+  removed: CacheEntry[];
+  freed: number | null;
+  dry_run: boolean;
 }

@@ -50,6 +50,14 @@ class Runs(Connection):
         self.workspace.announce("runs", run.info.run_id, "created")
         return str(run.info.run_id)
 
+    def variables(self, run_id: str) -> dict[str, str]:
+        """What the environment of a process says so that its plain MLflow calls log to a run."""
+        return {
+            "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_EXPERIMENT_ID": self._experiment_id,
+            "MLFLOW_RUN_ID": run_id,
+        }
+
     def run_by_key(self, key: str) -> str | None:
         """Id of the run whose journal key is ``key``, if there is one."""
         with border():

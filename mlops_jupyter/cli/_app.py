@@ -46,6 +46,7 @@ class Screen:
 _WORDS = {
     "alerts": "monitoring",
     "audit": "governance",
+    "cache": "cache",
     "demo": "projects",
     "deploy": "deployments",
     "deployments": "deployments",

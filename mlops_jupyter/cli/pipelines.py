@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.markup import escape
 
 from .. import pipelines
-from ..models import Pipeline, PipelineRun
+from ..errors import InvalidInput
+from ..models import Pipeline, PipelineRun, Sweep
+from ..pipelines import secrets, sweeps
+from ..pipelines.failures import Failure
+from ..pipelines.reports import Reports
+from ..redaction import Redactor
 from ..workspace import Workspace
 from ._app import Screen, app, noun, screen, verb
 from ._text import coloured, seconds
@@ -23,7 +31,7 @@ def show(workspace: Workspace, notebook: str) -> Pipeline:
 
 
 class Progress:
-    """Says each step's end as a pipeline runs."""
+    """Says each step's end as a pipeline runs: ran, cached or failed, how long, why."""
 
     def __init__(self, screen: Screen, indent: str = "") -> None:
         self._screen = screen
@@ -36,51 +44,192 @@ class Progress:
             ended = step.status in ("ran", "cached", "failed")
             if ended and (run.id, step.name) not in self._said:
                 self._said.add((run.id, step.name))
+                again = f"{step.attempts} attempts; " if step.attempts > 1 else ""
                 self._screen.note(
-                    f"{self._indent}{step.name:<24} {coloured(step.status):<8} "
-                    f"{seconds(step.seconds):>9}"
+                    f"{self._indent}{escape(step.name):<24} {_padded(step.status, 8)} "
+                    f"{seconds(step.seconds):>9}  {again}{escape(step.reason)}".rstrip()
                 )
+
+    def failed(self, failure: Failure) -> None:
+        """The error in one block."""
+        self._screen.note(f"\n{self._indent}[red]Failed: {escape(failure.where)}[/]")
+        for line in failure.trace or (failure.error,):
+            self._screen.note(f"{self._indent}  {escape(line)}")
+        self._screen.note("")
+
+
+def _padded(status: str, width: int) -> str:
+    return coloured(status) + " " * (width - len(status))
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of ``run``."""
+    for option in reversed(
+        [
+            click.option(
+                "-p",
+                "parameters",
+                nargs=2,
+                multiple=True,
+                metavar="NAME VALUE",
+                help="A parameter of the notebook; may be repeated.",
+            ),
+            click.option(
+                "--param-env",
+                multiple=True,
+                metavar="NAME[=VARIABLE]",
+                help="A secret parameter: its value is the environment variable's and is written "
+                "nowhere; may be repeated.",
+            ),
+            click.option(
+                "--sweep",
+                "asked",
+                multiple=True,
+                metavar="NAME=VALUES",
+                help="Run once per value: 0.1,0.3,1 or 0:1:0.25 or 1..5 or log:1e-4:1:5; "
+                "repeated: all combinations.",
+            ),
+            click.option(
+                "-o", "output", metavar="OUT.ipynb", help="Where to write the executed notebook."
+            ),
+            click.option(
+                "--executor",
+                default="local",
+                show_default=True,
+                help="Where steps run; dask:ADDRESS for a scheduler.",
+            ),
+            click.option("--workers", default=1, show_default=True, type=click.IntRange(1)),
+            click.option("--no-cache", is_flag=True, help="Run every step."),
+            click.option("--cache", metavar="URL", help="Where results are kept and looked for."),
+            click.option("--junit", metavar="FILE", help="Write a JUnit XML report."),
+            click.option(
+                "--summary",
+                metavar="FILE",
+                help="Write a Markdown summary (also appended to $GITHUB_STEP_SUMMARY).",
+            ),
+            click.option("--id", hidden=True),
+        ]
+    ):
+        function = option(function)
+    return function
 
 
 @verb(pipeline, "run", short_help="Run a notebook as a pipeline.")
 @click.argument("notebook")
-@click.option(
-    "-p",
-    "parameters",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter of the notebook; may be repeated.",
-)
-@click.option("-o", "output", metavar="OUT.ipynb", help="Where to write the executed notebook.")
-@click.option(
-    "--executor",
-    default="local",
-    show_default=True,
-    help="Where steps run; dask:ADDRESS for a scheduler.",
-)
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
-@click.option("--id", hidden=True)
+@_options
 def run(
     workspace: Workspace,
     notebook: str,
     parameters: tuple[tuple[str, str], ...],
+    param_env: tuple[str, ...],
+    asked: tuple[str, ...],
     output: str | None,
     executor: str,
     workers: int,
+    no_cache: bool,
+    cache: str | None,
+    junit: str | None,
+    summary: str | None,
     id: str | None,
-) -> PipelineRun:
+) -> PipelineRun | Sweep:
     """Run NOTEBOOK as a pipeline; exit code 1 if a step failed."""
-    return pipelines.run(
+    if asked and output:
+        raise InvalidInput("A sweep writes several notebooks, -o names one.", hint="Leave -o out.")
+    hidden = secrets.parse(param_env)
+    redactor = secrets.redactor(hidden)
+    for line in secrets.notices(hidden):
+        click.echo(line, err=True)
+    place = workspace.resolve(notebook, "notebook")
+    target = Path(output).absolute() if output else None
+    options: dict[str, Any] = {
+        "executor": executor,
+        "workers": workers,
+        "id": id,
+        "use_cache": not no_cache,
+        "cache": cache,
+        "secrets": hidden,
+    }
+    reports = Reports(
         workspace,
-        workspace.resolve(notebook, "notebook"),
-        dict(parameters),
-        output=Path(output) if output else None,
-        executor=executor,
-        workers=workers,
-        id=id,
-        on_change=Progress(screen()),
+        place,
+        output=target,
+        junit=Path(junit) if junit else None,
+        summary=Path(summary) if summary else None,
+        redactor=redactor,
     )
+    following = _Following(
+        screen(), reports, redactor, [item.partition("=")[0].strip() for item in asked]
+    )
+    given = dict(parameters)
+    try:
+        with reports:
+            if asked:
+                return _sweep(workspace, place, given, asked, following, options)
+            done = pipelines.run(
+                workspace, place, given, output=target, on_change=following, **options
+            )
+            following(done)
+            following.ended()
+            return done
+    finally:
+        for line in reports.notes:
+            click.echo(line, err=True)
+
+
+class _Following:
+    """Hears of each change of a run (of a sweep: of one run after the other), and tells it."""
+
+    def __init__(
+        self, screen: Screen, reports: Reports, redactor: Redactor, varied: list[str]
+    ) -> None:
+        self._screen = screen
+        self.reports = reports
+        self._redactor = redactor
+        self._varied = varied
+        self._progress = Progress(screen, "  " if varied else "")
+        self._state: PipelineRun | None = None
+
+    def __call__(self, state: PipelineRun) -> None:
+        """Take the next state of the run."""
+        state = secrets.clean(state, self._redactor)
+        if self._varied and (self._state is None or self._state.id != state.id):
+            values = (f"{name}={state.parameters.get(name)}" for name in self._varied)
+            self._screen.note(f"[bold]{escape(', '.join(values))}[/]")
+        self._state = state
+        self.reports(state)
+        self._progress(state)
+
+    def ended(self, sweep: Sweep | None = None) -> None:
+        """The run ended: say why it failed, if it did. ``sweep`` is what it belongs to."""
+        self.reports.sweep = sweep
+        if self._state is not None and (failure := self.reports.failure(self._state)) is not None:
+            self._progress.failed(failure)
+        self._state = None
+
+
+def _sweep(
+    workspace: Workspace,
+    notebook: Path,
+    parameters: dict[str, str],
+    asked: tuple[str, ...],
+    following: _Following,
+    options: dict[str, Any],
+) -> Sweep:
+    """Run the sweep; if it is stopped, show how far it came."""
+    try:
+        return sweeps.run(
+            workspace,
+            notebook,
+            parameters,
+            asked,
+            on_change=following.ended,
+            on_run=following,
+            **options,
+        )
+    except BaseException:
+        if (so_far := following.reports.sweep) is not None and so_far.runs:
+            screen().show(so_far)
+        raise
 
 
 app.add_command(run)

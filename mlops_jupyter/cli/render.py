@@ -12,6 +12,8 @@ from ..models import (
     Alert,
     AuditEntry,
     AuditVerdict,
+    CacheEntry,
+    CacheSummary,
     ColumnDrift,
     Deployment,
     Doctor,
@@ -28,10 +30,11 @@ from ..models import (
     Report,
     Run,
     RunDetail,
-    Step,
     StepResult,
+    Sweep,
     Tour,
 )
+from ._steps import step_lines
 from ._text import clock, coloured, figures, number, seconds, table, text
 
 Columns = dict[str, Callable[[Any], Any]]
@@ -39,7 +42,7 @@ Columns = dict[str, Callable[[Any], Any]]
 
 def failed(result: Any) -> bool:
     """Whether the work behind ``result`` did not succeed (exit code 1)."""
-    if isinstance(result, PipelineRun):
+    if isinstance(result, PipelineRun | Sweep):
         return result.status != "succeeded"
     if isinstance(result, Report):
         return result.status != "ok"
@@ -67,12 +70,6 @@ def rows(console: Console, found: list[Any]) -> None:
     table(console, columns, ([get(item) for get in columns.values()] for item in found))
 
 
-def _needs(step: Step) -> str:
-    return text(
-        "; ".join(f"{need.step}: {', '.join([*need.names, *need.files])}" for need in step.needs)
-    )
-
-
 _COLUMNS: dict[type, Columns] = {
     Run: {
         "RUN": lambda run: run.run_id,
@@ -95,11 +92,6 @@ _COLUMNS: dict[type, Columns] = {
         "TYPE": lambda item: text(item.type),
         "DEFAULT": lambda item: text(item.default),
         "HELP": lambda item: text(item.help),
-    },
-    Step: {
-        "STEP": lambda step: text(step.name),
-        "CELLS": lambda step: ", ".join(map(str, step.cells)),
-        "NEEDS": _needs,
     },
     StepResult: {
         "STEP": lambda step: text(step.name),
@@ -172,6 +164,14 @@ _COLUMNS: dict[type, Columns] = {
         "SUBJECT": lambda item: text(item.subject),
         "DIGEST": lambda item: item.digest[:12],
     },
+    CacheEntry: {
+        "STEP": lambda item: text(item.step),
+        "NOTEBOOK": lambda item: text(item.notebook),
+        "CREATED (UTC)": lambda item: clock(item.created),
+        "USED (UTC)": lambda item: clock(item.used),
+        ">TOOK": lambda item: seconds(item.seconds),
+        ">SIZE": lambda item: _size(item.size),
+    },
 }
 
 
@@ -195,7 +195,11 @@ def _pipeline(console: Console, pipeline: Pipeline) -> None:
     if pipeline.parameters:
         rows(console, pipeline.parameters)
         console.print()
-    rows(console, pipeline.steps)
+    if pipeline.steps:
+        lines = (line for step in pipeline.steps for line in step_lines(step))
+        table(console, ("STEP", "CELLS", "NEEDS", "WHY"), lines)
+    else:
+        console.print("No code, no steps.")
 
 
 def _pipeline_run(console: Console, run: PipelineRun) -> None:
@@ -204,6 +208,38 @@ def _pipeline_run(console: Console, run: PipelineRun) -> None:
     if run.error:
         console.print(f"[red]{escape(run.error)}[/]")
     console.print(f"Executed notebook: {text(run.output)}")
+
+
+def _sweep(console: Console, sweep: Sweep) -> None:
+    names = list(dict.fromkeys(name for run in sweep.runs for name in run.parameters))
+    metrics = list(dict.fromkeys(name for run in sweep.runs for name in run.metrics))
+    metrics.sort(key=lambda name: name != sweep.metric)
+    heads = [">NO", *names, "STATUS", ">TIME", ">RAN", ">CACHED", *(f">{m}" for m in metrics), ""]
+    table(
+        console,
+        heads,
+        (
+            (
+                run.number,
+                *(text(run.parameters.get(name)) for name in names),
+                coloured(run.status),
+                seconds(run.seconds),
+                run.ran,
+                run.cached,
+                *(number(run.metrics.get(name)) for name in metrics),
+                escape(run.error or ""),
+            )
+            for run in sweep.runs
+        ),
+    )
+    best = {"max": "highest", "min": "lowest"}[sweep.order]
+    ranked = f", {best} {text(sweep.metric)} first" if sweep.metric else ""
+    console.print(
+        f"{coloured(sweep.status)} in {seconds(sweep.seconds)}, {len(sweep.runs)} of "
+        f"{sweep.total} runs{ranked}, run {text(sweep.run_id)}"
+    )
+    for run in sweep.runs[:1]:
+        console.print(f"Executed notebook of run {run.number}: {text(run.output)}")
 
 
 def _promotion(console: Console, promotion: Promotion) -> None:
@@ -244,6 +280,28 @@ def _labels(console: Console, added: LabelsAdded) -> None:
     )
 
 
+def _size(count: float) -> str:
+    """Bytes with the unit that suits them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _cached(entries: list[CacheEntry]) -> str:
+    return f"{len(entries)} cached step{'s' if len(entries) != 1 else ''}"
+
+
+def _cache(console: Console, cache: CacheSummary) -> None:
+    if cache.freed is not None:
+        would = "Would remove" if cache.dry_run else "Removed"
+        console.print(f"{would} {_cached(cache.removed)}: {_size(cache.freed)}")
+    elif cache.entries:
+        rows(console, cache.entries)
+    console.print(f"{_cached(cache.entries)}, {_size(cache.size)} in {text(cache.url)}")
+
+
 def _project(console: Console, project: Project) -> None:
     for file in project.files:
         console.print(f"  {escape(file)}")
@@ -277,6 +335,7 @@ def _tour(console: Console, tour: Tour) -> None:
 
 _SINGLE: dict[type, Callable[[Console, Any], None]] = {
     AuditVerdict: _verdict,
+    CacheSummary: _cache,
     Doctor: _verdict,
     LabelsAdded: _labels,
     Logs: lambda console, logs: console.print(logs.text, markup=False),
@@ -287,5 +346,6 @@ _SINGLE: dict[type, Callable[[Console, Any], None]] = {
     Promotion: _promotion,
     Report: _report,
     RunDetail: _run,
+    Sweep: _sweep,
     Tour: _tour,
 }

@@ -24,8 +24,8 @@ class Executor(ABC):
     Attributes
     ----------
     in_process:
-        Whether functions run in this process before :meth:`submit` returns, so that arguments may
-        be anything and Ctrl-C reaches them. Otherwise functions and arguments are pickled.
+        Whether functions run in this process, so that arguments may be anything. Otherwise
+        functions and arguments are pickled.
     """
 
     in_process: bool = False
@@ -45,8 +45,12 @@ class Executor(ABC):
         """
 
     @abstractmethod
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call ``function(*args)`` once in each process where functions may have run."""
+
+    @abstractmethod
     def close(self) -> None:
-        """End what it started, also functions that still run; closing twice is fine."""
+        """End what it started; closing twice is fine."""
 
     def __enter__(self) -> Executor:
         return self

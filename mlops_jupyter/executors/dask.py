@@ -68,6 +68,11 @@ class DaskExecutor(Executor):
         future: Future[T] = self._executor.submit(function, *args)
         return future
 
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call ``function(*args)`` on each worker that is there."""
+        if not self._closed:
+            self._client.run(function, *args, on_error="ignore")
+
     def close(self) -> None:
         """Disconnect; the cluster made here ends, with what still runs on it."""
         if self._closed:

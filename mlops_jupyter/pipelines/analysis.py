@@ -1,48 +1,22 @@
-"""What each step of a notebook needs from earlier steps: data flow by names and by files.
+"""What each step of a notebook needs from earlier steps, and why: flow by names and by files.
 
 A step needs, for each name that it may read before binding it, the last step before it that wrote
-(or may have changed) that name. What cannot be known (``exec``, ``eval``, star imports,
-``globals()``, ``%run`` and unknown magics) makes a step a barrier: it needs all steps before it,
-and all steps after it need it. Not seen: changes through another name of the same object, and
-changes a function makes to its arguments.
+(or may have changed) that name. A step that may read any name (``exec``, ``globals()``, ``%run``,
+unknown magics ...) needs all steps before it; where it may also bind any name, it is a barrier, and
+all steps after it that read a name need it.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import re
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..models import Need, Step
 from ..notebook import tags
-from . import files as file_use
-from .events import Effects, Event
-from .magic import FOREIGN_CELLS, PYTHON_CELLS, magic
-from .names import events
-from .source import RAISES, parse
-
-_AMBIENT = frozenset({*dir(builtins), "display", "get_ipython", "exit", "quit", "__name__"})
-_HISTORY = re.compile(r"_{1,3}|_i{0,3}\d*|_[io]h|In|Out")
-_NOTHING = Effects()
-
-
-@dataclass
-class Use:
-    """What a step does to names and files that exist outside of it.
-
-    ``reads`` are read before the step binds them; ``binds`` for certain, ``may_bind`` not;
-    ``mutates`` what was there before.
-    """
-
-    reads: set[str] = field(default_factory=set)
-    binds: set[str] = field(default_factory=set)
-    may_bind: set[str] = field(default_factory=set)
-    mutates: set[str] = field(default_factory=set)
-    barrier: bool = False
-    files_read: set[str] = field(default_factory=set)
-    files_written: set[str] = field(default_factory=set)
+from .reader import BUILTINS, Reader, Use
+from .source import RAISES
 
 
 def analyse(notebook: Any, steps: list[Step]) -> list[Step]:
@@ -50,155 +24,173 @@ def analyse(notebook: Any, steps: list[Step]) -> list[Step]:
 
     The cells must have passed :func:`mlops_jupyter.pipelines.source.check_syntax`.
     """
-    return _connect(steps, uses(notebook, steps))
+    return _Flow(steps).connect(uses(notebook, steps))
 
 
 def uses(notebook: Any, steps: list[Step]) -> list[Use]:
     """What each step does, in the notebook's order."""
-    reader = _Reader()
+    reader = Reader()
     found = []
     for step in steps:
         reader.start()
         for index in step.cells:
             cell = notebook.cells[index]
+            fails = RAISES in tags(cell)
             try:
-                reader.cell(cell.source)
+                reader.cell(cell.source, index=index, uncertain=fails)
             except SyntaxError:
-                if RAISES not in tags(cell):
+                if not fails:
                     raise
-        found.append(reader.use)
+        found.append(reader.end())
     return found
 
 
-class _Reader:
-    """Reads cells in order; remembers what code each name holds and which names are modules."""
+class _Flow:
+    """Draws edges from each step to the last writers of what it reads."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self._steps = steps
+        self._writers: dict[str, dict[int, str]] = {}
+        self._files: dict[str, int] = {}
+        self._drawn: dict[str, int] = {}
+        self._binders: dict[int, str] = {}
+        self._barrier: int | None = None
+
+    def connect(self, used: list[Use]) -> list[Step]:
+        """The steps with what they need and what is special about them."""
+        connected = []
+        for number, (step, use) in enumerate(zip(self._steps, used, strict=True)):
+            found = _Found()
+            self._all_before(number, use, found)
+            self._names(use, found)
+            self._others(use, found)
+            needs = [
+                Need(self._steps[writer].name, sorted(names), sorted(files), list(why))
+                for writer, (names, files, why) in sorted(found.items())
+            ]
+            connected.append(replace(step, needs=needs, notes=notes(use)))
+            self._write(number, use)
+        return connected
+
+    def _all_before(self, number: int, use: Use, found: _Found) -> None:
+        if self._barrier is not None:
+            reason = f"{self._binders[self._barrier]} may bind anything"
+            found[self._barrier].why.setdefault(reason)
+        if not (use.everything or use.history):
+            return
+        reason = f"{use.everything} may read anything"
+        if not use.everything:
+            reason = f"{use.history} looks back at earlier cells"
+        for earlier in range(self._barrier or 0, number):
+            found[earlier].why.setdefault(reason)
+        if use.everything:
+            for name, writers in self._writers.items():
+                for writer in writers:
+                    found[writer].names.add(name)
+
+    def _names(self, use: Use, found: _Found) -> None:
+        for name, via in use.reads.items():
+            writers = self._writers.get(name)
+            if writers is None and name not in BUILTINS:
+                writers = dict.fromkeys(self._binders, "")
+            for writer, known in (writers or {}).items():
+                how = known or f"may bind ({self._binders[writer]})"
+                step = self._steps[writer].name
+                found[writer].names.add(name)
+                found[writer].why.setdefault(_reason(name, via, step, how))
+
+    def _others(self, use: Use, found: _Found) -> None:
+        for path in use.files_read & set(self._files):
+            writer = self._files[path]
+            found[writer].files.add(path)
+            found[writer].why.setdefault(f"reads {path}, which {self._steps[writer].name} writes")
+        for thing in sorted((use.ambient - use.restarted) & set(self._drawn)):
+            writer = self._drawn[thing]
+            reason = f"goes on drawing {_DRAWN[thing]} after {self._steps[writer].name}"
+            found[writer].why.setdefault(reason)
+
+    def _write(self, number: int, use: Use) -> None:
+        if use.anything:
+            self._binders[number] = use.anything
+        if use.anything and use.everything:
+            self._barrier = number
+            self._binders = {number: use.anything}
+            for name in self._writers:
+                self._writers[name] = {number: "may bind"}
+        for name in use.mutates:
+            self._writers[name] = {number: "changes"}
+        for name in use.binds:
+            self._writers[name] = {number: "binds"}
+        for name in use.may_bind - use.binds:
+            if name in use.mutates:
+                continue
+            before = {} if name in use.reads else self._writers.get(name, {})
+            self._writers[name] = {**before, number: "may bind"}
+        self._files.update(dict.fromkeys(use.files_written, number))
+        self._drawn.update(dict.fromkeys(use.ambient & set(_DRAWN), number))
+
+
+@dataclass
+class _Needed:
+    """What is needed of one step; ``why`` keeps its order."""
+
+    names: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+    why: dict[str, None] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.names, self.files, self.why))
+
+
+class _Found(defaultdict[int, _Needed]):
+    """By the number of the needed step."""
 
     def __init__(self) -> None:
-        self._code: dict[str, Effects] = {}
-        self._modules: set[str] = set()
-        self._constants: dict[str, str] = {}
-        self.start()
-
-    def start(self) -> None:
-        """Begin the next step."""
-        self.use = Use()
-        self._bound: list[set[str]] = [set()]
-
-    def cell(self, source: str) -> None:
-        """Read one cell of the step."""
-        found = magic(source)
-        if found is None:
-            self._python(parse(source))
-        elif found.name == "timeit":
-            kept = [event for event in events(parse(found.body)) if event.kind != "bind"]
-            self._follow(kept)
-        elif found.name in PYTHON_CELLS:
-            self.cell(found.body)
-            if found.name == "capture" and found.line.partition(" ")[0].isidentifier():
-                self._follow([Event("bind", found.line.partition(" ")[0])])
-        elif found.name in FOREIGN_CELLS:
-            names = re.findall(r"--(?:out|err|proc)[ =]+([A-Za-z_]\w*)", found.line)
-            self._follow([Event("bind", name) for name in names])
-            if found.name in ("writefile", "file"):
-                self.use.files_written.add(file_use.normal(found.line.split(" ")[-1]))
-        else:
-            self.use.barrier = True
-
-    def _python(self, tree: ast.Module) -> None:
-        self._follow(events(tree))
-        read, written = file_use.find(tree, self._constants)
-        self.use.files_read |= read - self.use.files_written
-        self.use.files_written |= written
-
-    def _follow(self, happened: list[Event]) -> None:
-        for event in happened:
-            if event.kind == "enter":
-                self._bound.append(set())
-            elif event.kind == "leave":
-                self._bound.pop()
-            elif event.kind == "barrier":
-                self.use.barrier = True
-            elif event.kind == "read":
-                self._read(event.name)
-            elif event.kind == "mutate":
-                self._mutate(event.name)
-            else:
-                self._bind(event)
-
-    def _known(self, name: str) -> bool:
-        return any(name in bound for bound in self._bound)
-
-    def _read(self, name: str) -> None:
-        """Reading a name may run the code that its value holds, and what that calls in turn."""
-        pending, seen = [name], set[str]()
-        while pending:
-            current = pending.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            if not self._known(current):
-                self.use.reads.add(current)
-            code = self._code.get(current, _NOTHING)
-            pending += code.reads
-            for changed in code.mutates:
-                self._mutate(changed)
-            for bound in code.binds - self._bound[0]:
-                self.use.may_bind.add(bound)
-            self.use.barrier |= code.barrier
-
-    def _mutate(self, name: str) -> None:
-        if name not in self._modules and not self._known(name):
-            self.use.mutates.add(name)
-            self.use.reads.add(name)
-
-    def _bind(self, event: Event) -> None:
-        name, certain = event.name, len(self._bound) == 1
-        code = event.effects or _NOTHING
-        for other in event.holds:
-            code |= replace(self._code.get(other, _NOTHING), makes=False)
-        for other in event.calls:
-            made = self._code.get(other, _NOTHING)
-            code |= replace(made, makes=False) if made.makes else _NOTHING
-        if event.effects is None:
-            aliases = [self._code[other] for other in event.holds if other in self._code]
-            code = replace(code, makes=any(alias.makes for alias in aliases))
-        self._code[name] = code if certain else self._code.get(name, _NOTHING) | code
-        (self._modules.add if event.module else self._modules.discard)(name)
-        self._bound[-1].add(name)
-        (self.use.binds if certain else self.use.may_bind).add(name)
+        super().__init__(_Needed)
 
 
-def _connect(steps: list[Step], used: list[Use]) -> list[Step]:
-    """Edges from each step to the last writers of what it reads."""
-    writers: dict[str, list[int]] = {}
-    file_writers: dict[str, int] = {}
-    barrier: int | None = None
-    connected = []
-    for number, (step, use) in enumerate(zip(steps, used, strict=True)):
-        unknown = use.reads - set(writers) - _AMBIENT
-        is_barrier = use.barrier or any(_HISTORY.fullmatch(name) for name in unknown)
-        names: dict[int, set[str]] = {}
-        files: dict[int, set[str]] = {}
-        if barrier is not None:
-            names[barrier] = set(unknown)
-        if is_barrier:
-            names.update({earlier: names.get(earlier, set()) for earlier in range(number)})
-        for name in set(writers) if is_barrier else use.reads:
-            for writer in writers.get(name, ()):
-                names.setdefault(writer, set()).add(name)
-        for path in use.files_read & set(file_writers):
-            files.setdefault(file_writers[path], set()).add(path)
-        needs = [
-            Need(steps[writer].name, sorted(names.get(writer, ())), sorted(files.get(writer, ())))
-            for writer in sorted({*names, *files})
-        ]
-        connected.append(replace(step, needs=needs))
-        if is_barrier:
-            barrier = number
-            writers = {name: [number] for name in {*writers, *use.binds, *use.may_bind}}
-        for name in use.binds | use.mutates:
-            writers[name] = [number]
-        for name in use.may_bind - use.binds - use.mutates:
-            writers.setdefault(name, []).append(number)
-        file_writers.update(dict.fromkeys(use.files_written, number))
-    return connected
+def _reason(name: str, via: tuple[str, ...], step: str, how: str) -> str:
+    """``calls train(), which calls clean(), which reads limit``."""
+    if not via:
+        return f"reads {name}, which {step} {how}"
+    words = [f"calls {one}" if one.endswith("()") else f"uses {one}" for one in via]
+    return ", which ".join([*words, f"reads {name}"])
+
+
+def notes(use: Use) -> list[str]:
+    """What is special about a step, in words for people."""
+    found = []
+    if use.everything and use.anything:
+        found.append(f"barrier: {use.everything} may read and bind anything")
+    elif use.everything:
+        found.append(f"needs all steps before it: {use.everything} may read anything")
+    elif use.anything:
+        found.append(f"may bind more names: {use.anything}")
+    if use.history:
+        found.append(f"needs all steps before it in one kernel: {use.history} looks back")
+    if use.surroundings:
+        found.append(f"runs again in every new kernel: {use.surroundings}")
+    things = [_CHANGED.get(thing, f"changes {thing}") for thing in sorted(use.ambient)]
+    return found + things
+
+
+_DRAWN = {
+    "numpy-random": "numpy's random numbers",
+    "random": "Python's random numbers",
+    "torch-random": "torch's random numbers",
+}
+_CHANGED = {
+    **{thing: f"draws or seeds {words}" for thing, words in _DRAWN.items()},
+    "environment": "changes environment variables",
+    "matplotlib": "changes how matplotlib draws",
+    "interpreter": "changes Python's limits",
+    "locale": "changes the locale",
+    "logging": "changes what is logged",
+    "numpy-options": "changes numpy's options",
+    "pandas": "changes pandas' options",
+    "path": "changes sys.path",
+    "sklearn": "changes scikit-learn's options",
+    "torch-options": "changes torch's defaults",
+    "warnings": "changes which warnings are shown",
+    "working-folder": "changes the working folder",
+}

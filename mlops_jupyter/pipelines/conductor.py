@@ -12,10 +12,10 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,48 +23,28 @@ from typing import TYPE_CHECKING, Any
 from filelock import Timeout
 
 from ..errors import Conflict, NotFound
-from ..models import PipelineRun, PipelineStatus, Scalar, StepResult, StepStatus, now, to_json
-from ..notebook import tags
+from ..models import PipelineRun, PipelineStatus, StepResult, StepStatus, now
 from ..workspace import Workspace
-from .steps import INJECTED, cut, runs
+from . import secrets
+from .clerk import Clerk
+from .job import Job, lock_name, run_key
+from .steps import cut
+from .work import DIED
 
 if TYPE_CHECKING:
     from .._mlflow import Tracking
     from .._store import Store
+    from .scheduler import Result
 
 OnChange = Callable[[PipelineRun], None]
 CANCELLED = "the run was cancelled"
+_FEW, _PAUSE = 50, 0.25
 _ENDS: dict[str, str] = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run of a notebook, ready to be sent to where it runs.
-
-    ``workspace``, ``notebook``, ``folder`` (the kernel's) and ``output`` are absolute paths;
-    ``output`` is ``None`` when papermill's caller keeps it elsewhere.
-    """
-
-    id: str
-    workspace: str
-    notebook: str
-    folder: str
-    output: str | None
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-def lock_name(id: str) -> str:
-    """The lock that the runner of a pipeline run holds."""
-    return f"pipeline-{id}"
-
-
-def run_key(id: str) -> str:
-    """What the pipeline run's parent run is called in MLflow's ``mlops.key`` tag."""
-    return f"pipeline-{id}"
-
-
 class Conductor:
-    """A watcher (see :mod:`mlops_jupyter._papermill`) of one run; use :meth:`over` around it.
+    """Keeps the record of one run (a :class:`~mlops_jupyter.pipelines.scheduler.Watcher`); use
+    :meth:`over` around it.
 
     Parameters
     ----------
@@ -87,13 +67,16 @@ class Conductor:
             seconds=None,
             output=self.workspace.relative(job.output) if job.output else "",
             steps=[],
-            parameters={name: _scalar(value) for name, value in job.parameters.items()},
+            parameters=job.shown(),
         )
         self._on_change = on_change
         self._lock = self.workspace.lock(lock_name(job.id), timeout=0)
         self._error: str | None = None
-        self._current: int | None = None
-        self._began = self._step_began = 0.0
+        self.uncached: str | None = None
+        self._began = self._stored = 0.0
+        self._run_id: str | None = None
+        self._redactor = secrets.redactor({secret.name: secret.variable for secret in job.secrets})
+        self._runs: dict[int, str] = {}
 
     @cached_property
     def _tracking(self) -> Tracking:
@@ -107,15 +90,20 @@ class Conductor:
 
         return Store(self.workspace)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the kernel is told: whose run it is, and that the runner delivers its journal."""
-        return {
+    def environment(self, sources: Iterable[str]) -> dict[str, str]:
+        """What kernels are told: whose run it is, where its records go, and that the runner
+        delivers their journals. Where no cell speaks of MLflow or of us, nobody waits for it."""
+        found = {
             "MLOPS_COURIER": "off",
             "MLOPS_NOTEBOOK": self.state.notebook,
-            "MLOPS_PIPELINE_RUN": self.state.run_id or "",
             "MLOPS_WORKSPACE": str(self.workspace.root),
+            **secrets.environment(self.job.secrets),
         }
+        if any(word in source for source in sources for word in ("mlflow", "mlops")):
+            self.clerk.wait()
+            run_id = self._run_id or ""
+            found |= {"MLOPS_PIPELINE_RUN": run_id, **self._tracking.variables(run_id)}
+        return found
 
     # --- around the whole run -----------------------------------------------------------------
 
@@ -135,10 +123,9 @@ class Conductor:
             If a run with this id is going on or was already.
         """
         self._notebook, self._injected = notebook, injected
-        steps = cut(notebook)
-        self._step_of = {index: number for number, step in enumerate(steps) for index in step.cells}
-        self._last = {step.cells[-1] for step in steps}
-        self.state = replace(self.state, steps=[StepResult(step.name, "pending") for step in steps])
+        self.steps = cut(notebook)
+        results = [StepResult(step.name, "pending") for step in self.steps]
+        self.state = replace(self.state, steps=results)
         return self._around()
 
     @contextlib.contextmanager
@@ -153,15 +140,19 @@ class Conductor:
             with _stop_signals():
                 self._refuse_second()
                 self._began = time.perf_counter()
+                self.clerk = Clerk()
                 kind: type[BaseException] | None = None
                 try:
-                    self._open()
+                    self._change("running")
+                    self.clerk.do(self._open)
                     yield self
+                    self.clerk.wait()
                 except BaseException as error:
                     kind = type(error)
                     self._note(error)
                     raise
                 finally:
+                    self.clerk.close()
                     self._close(kind)
         finally:
             self._lock.release()
@@ -177,17 +168,14 @@ class Conductor:
             )
 
     def _open(self) -> None:
-        self._change("running")
-        run_id = self._tracking.start_run(
+        self._run_id = self._tracking.start_run(
             self.state.notebook,
             kind="pipeline",
             notebook=self.state.notebook,
             key=run_key(self.job.id),
         )
-        self.state = replace(self.state, run_id=run_id)
-        if self.job.parameters:
-            self._tracking.log(run_id, parameters=self.job.parameters)
-        self._change("running")
+        if self.job.shown():
+            self._tracking.log(self._run_id, parameters=dict(self.job.shown()))
 
     def _note(self, error: BaseException) -> None:
         if self._error is None and isinstance(error, Exception):
@@ -195,18 +183,20 @@ class Conductor:
             self._error = f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
     def _close(self, kind: type[BaseException] | None) -> None:
-        """Give everything its end, whatever happened."""
+        """Give everything its end, whatever happened; kernels and clerk are gone."""
         status: PipelineStatus = "failed" if self._error else "succeeded"
         if kind is not None and not issubclass(kind, Exception):
             status, self._error = "cancelled", CANCELLED
         try:
-            if self._current is not None:
-                ended: StepStatus = "ran" if status == "succeeded" else "failed"
-                self._end_step(ended, self._error or "", _ENDS[status])
+            for number, step in enumerate(self.state.steps):
+                if step.status == "running":
+                    self._set_step(number, status="failed", reason=self._error or "")
+                    if number in self._runs:
+                        self._tracking.end_run(self._runs[number], _ENDS[status])
             if status != "cancelled":
                 self._deliver()
-            if self.state.run_id:
-                self._end_parent(status)
+            if self._run_id:
+                self._end_parent(self._run_id, status)
         finally:
             self._finish(status)
         if status == "cancelled":
@@ -214,14 +204,14 @@ class Conductor:
 
     def _deliver(self) -> None:
         """The kernel is gone: what its journal says becomes runs in MLflow."""
-        from ..runs import deliver
+        from .. import deferred, runs
 
-        deliver(self.workspace)
+        runs.deliver(self.workspace)
+        deferred.deliver(self.workspace)
 
-    def _end_parent(self, status: PipelineStatus) -> None:
+    def _end_parent(self, run_id: str, status: PipelineStatus) -> None:
         import nbformat
 
-        run_id = self.state.run_id or ""
         self._tracking.log_text(
             run_id, nbformat.writes(self._notebook), Path(self.job.notebook).name
         )
@@ -242,86 +232,96 @@ class Conductor:
             status=status,
             error=self._error,
             seconds=time.perf_counter() - self._began,
-            steps=steps,
+            steps=[
+                replace(step, run_id=self._runs.get(number)) for number, step in enumerate(steps)
+            ],
         )
         self._change(status)
 
     def _change(self, change: str) -> None:
-        self._store.put(self.state)
+        """Tell of a change. Long pipelines are stored a few times a second, not at each one."""
+        self.state = replace(self.state, run_id=self._run_id)
+        moment, ended = time.perf_counter(), self.state.status != "running"
+        if ended or len(self.state.steps) <= _FEW or moment - self._stored > _PAUSE:
+            self._stored = moment
+            self._store.put(self.state)
         self.workspace.announce("pipelines", self.job.id, change)
         if self._on_change is not None:
             self._on_change(self.state)
 
-    # --- cells and steps ----------------------------------------------------------------------
+    # --- steps --------------------------------------------------------------------------------
 
-    def before(self, index: int) -> bool:
-        """A cell comes next; false if it is to be left out."""
-        number = self._step_of.get(index)
-        if number is not None and number != self._current:
-            self._start_step(number)
-        cell = self._notebook.cells[index]
-        return number is not None or cell.cell_type != "code" or runs(cell)
+    def started(self, step: int, why: str) -> None:
+        """A step begins to run."""
+        self._set_step(step, status="running", reason=why)
+        self.clerk.do(partial(self._start_run, step))
 
-    def after(self, index: int) -> None:
-        """A cell ran."""
-        if index in self._last:
-            self._end_step("ran", "", "FINISHED")
+    def repaired(self, step: int, why: str) -> None:
+        """A step's result does not count; it will run again."""
+        self._set_step(step, status="pending", reason=why)
 
-    def failed(self, index: int, name: str, message: str) -> None:
-        """A cell raised. ``SystemExit`` without a code ends the notebook, as papermill sees it."""
-        if name == "SystemExit" and message in ("", "0"):
-            self._end_step("ran", "", "FINISHED")
-            return
-        lines = message.strip().splitlines()
-        what = f"{name}: {lines[0]}" if lines else name
-        if name == "DeadKernelError":
-            what = message
-        reason = f"cell {self._number(index)}: {what}"[:300]
-        step = self.state.steps[self._current or 0].name
-        self._error = f"step {step}, {reason}"
-        self._end_step("failed", reason, "FAILED")
+    def committed(self, step: int, result: Result) -> None:
+        """A step's result is final."""
+        reason = result.why
+        if result.error is not None and not result.ends:
+            index, name, message = result.error
+            lines = message.strip().splitlines()
+            what = f"{name}: {lines[0]}" if lines else name
+            reason = self._redactor.text(f"cell {self._number(index)}: {what}")[:300]
+            if name == DIED:
+                reason = message
+            self._error = f"step {self.steps[step].name}, {reason}"
+        status: StepStatus = result.status
+        self._set_step(
+            step,
+            status=status,
+            seconds=result.seconds,
+            reason=reason,
+            attempts=result.attempts,
+        )
+        self.clerk.do(partial(self._end_run, step, status, result.seconds))
+
+    def cached(self, keep: Callable[[], None]) -> None:
+        """Have a step's trace kept. A cache that cannot be written costs only time."""
+        self.clerk.do(partial(self._try, keep))
+
+    def _try(self, keep: Callable[[], None]) -> None:
+        try:
+            keep()
+        except OSError as error:
+            self.uncached = str(error)
+
+    def _start_run(self, step: int) -> None:
+        if step not in self._runs:
+            self._runs[step] = self._tracking.start_run(
+                self.steps[step].name,
+                kind="step",
+                parent_id=self._run_id,
+                notebook=self.state.notebook,
+            )
+
+    def _end_run(self, step: int, status: StepStatus, seconds: float) -> None:
+        from nbformat import writes
+        from nbformat.v4 import new_notebook
+
+        self._start_run(step)
+        run_id = self._runs[step]
+        self._tracking.log(run_id, metrics={"seconds": seconds}, tags={"mlops.status": status})
+        cells = [self._notebook.cells[index] for index in self.steps[step].cells]
+        part = new_notebook(cells=cells, metadata=self._notebook.metadata)
+        self._tracking.log_text(run_id, writes(part), "step.ipynb")
+        self._tracking.end_run(run_id, "FAILED" if status == "failed" else "FINISHED")
 
     def _number(self, index: int) -> int:
         """The cell's number in the original notebook, from 1."""
         shifted = self._injected is not None and index > self._injected
         return index + 1 - shifted
 
-    def _start_step(self, number: int) -> None:
-        self._current = number
-        self._step_began = time.perf_counter()
-        name = self.state.steps[number].name
-        run_id = self._tracking.start_run(
-            name, kind="step", parent_id=self.state.run_id, notebook=self.state.notebook
-        )
-        self._set_step(number, status="running", run_id=run_id)
-
-    def _end_step(self, status: StepStatus, reason: str, end: str) -> None:
-        number, self._current = self._current, None
-        if number is None:
-            return
-        seconds = time.perf_counter() - self._step_began
-        run_id = self.state.steps[number].run_id
-        if run_id:
-            self._tracking.log(run_id, metrics={"seconds": seconds})
-            self._tracking.end_run(run_id, end)
-        self._set_step(number, status=status, seconds=seconds, reason=reason)
-
     def _set_step(self, number: int, **changes: Any) -> None:
         steps = list(self.state.steps)
         steps[number] = replace(steps[number], **changes)
         self.state = replace(self.state, steps=steps)
         self._change(f"{steps[number].name} {steps[number].status}")
-
-
-def injected_cell(notebook: Any, original: Any | None) -> int | None:
-    """Index of the cell that papermill added to ``original`` (which may not be known), if any."""
-    found = [index for index, cell in enumerate(notebook.cells) if INJECTED in tags(cell)]
-    before = [cell for cell in original.cells if INJECTED in tags(cell)] if original else []
-    return found[0] if len(found) > len(before) else None
-
-
-def _scalar(value: Any) -> Scalar:
-    return value if value is None or isinstance(value, str | int | float) else to_json(value)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 """The ``parameters`` cell as a typed contract, and values checked against it.
 
-A line ``name: type = default  # help`` declares a parameter. Without annotation the type is the
-literal default's: ``int``, ``float``, ``str``, ``bool``, ``list``, ``dict``; ``None`` and what is
-not a literal give ``any``. Annotations may be those names, ``None``, ``Optional[...]``, unions and
-``Literal[...]``; any other annotation is shown as it is and accepts what is given.
+A line ``name: type = default  # help`` declares a parameter; help may also stand in comment lines
+right above it, or be a text of ``Annotated[type, "help"]``. Without annotation the type is the
+default's, if that is a literal or made of literals (``60 * 60``, ``["a"] * 3``): ``int``,
+``float``, ``str``, ``bool``, ``list``, ``dict``; ``None`` and all else give ``any``. Annotations may
+be those names, ``None``, ``Optional[...]``, unions and ``Literal[...]``; any other annotation is
+shown as it is and accepts what is given.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import tokenize
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +27,7 @@ ANY = "any"
 BUILT_IN = frozenset({"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"})
 _TYPES = ("bool", "int", "float", "str", "list", "dict")
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+_TITLE = re.compile(r"(\w+[ -])?(hyper-?)?param(eter)?s?( cell)?:?")
 _NONE = {"none", "null"}
 
 
@@ -44,19 +48,21 @@ def _declared(source: str) -> list[Parameter]:
         tree = ast.parse(source)
     except SyntaxError:
         return []
-    comments = _comments(source)
+    beside, alone = _comments(source)
     found: dict[str, Parameter] = {}
     for node in tree.body:
+        about = ""
         if isinstance(node, ast.AnnAssign) and node.value is not None:
-            value, kind = node.value, _annotation(node.annotation)
+            annotation, about = _without_help(node.annotation)
+            value, kind = node.value, _annotation(annotation)
         elif isinstance(node, ast.Assign):
-            value, kind = node.value, _literal_type(node.value)
+            value, kind = node.value, _type_of(node.value)
         else:
             continue
         text = ast.get_source_segment(source, value) or ast.unparse(value)
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             text = value.value
-        about = comments.get(node.end_lineno or node.lineno, "")
+        about = beside.get(node.end_lineno or node.lineno) or about or _above(node.lineno, alone)
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name):
                 found[target.id] = Parameter(target.id, kind, text, about)
@@ -70,7 +76,33 @@ def _annotation(node: ast.expr) -> str:
     return ANY if text in ("Any", "typing.Any", "object") else text
 
 
-def _literal_type(value: ast.expr) -> str:
+def _without_help(node: ast.expr) -> tuple[ast.expr, str]:
+    """The type in ``Annotated[type, ...]`` and the texts beside it."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            node = ast.parse(node.value, mode="eval").body
+        except SyntaxError:
+            return node, ""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
+        return node, ""
+    if ast.unparse(node.value).rpartition(".")[2] != "Annotated":
+        return node, ""
+    kind, *extra = node.slice.elts
+    texts = [item.value for item in extra if isinstance(item, ast.Constant)]
+    return kind, " ".join(text for text in texts if isinstance(text, str))
+
+
+def _type_of(value: ast.expr) -> str:
+    """The type of a default without annotation: what its expression certainly gives."""
+    by_node = {ast.JoinedStr: "str", ast.ListComp: "list", ast.DictComp: "dict"}
+    if type(value) in by_node:
+        return by_node[type(value)]
+    if isinstance(value, ast.BinOp):
+        return _type_of_operation(value)
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.Not):
+        return "bool"
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        return value.func.id if value.func.id in _TYPES else ANY
     try:
         kind = type(ast.literal_eval(value)).__name__
     except (ValueError, TypeError, SyntaxError):
@@ -78,14 +110,42 @@ def _literal_type(value: ast.expr) -> str:
     return kind if kind in _TYPES else ANY
 
 
-def _comments(source: str) -> dict[int, str]:
-    """Comment text by 1-based line."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {
-        token.start[0]: token.string.lstrip("#").strip()
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    }
+def _type_of_operation(value: ast.BinOp) -> str:
+    left, right = _type_of(value.left), _type_of(value.right)
+    kinds = {left, right}
+    kind = ANY
+    if kinds <= {"int", "float"}:
+        kind = "float" if "float" in kinds or isinstance(value.op, ast.Div) else "int"
+        if isinstance(value.op, ast.Pow) and not isinstance(value.right, ast.Constant):
+            kind = ANY
+    elif isinstance(value.op, ast.Add) and kinds in ({"str"}, {"list"}):
+        kind = left
+    elif isinstance(value.op, ast.Mult) and "int" in kinds and kinds & {"str", "list"}:
+        kind = next(iter(kinds - {"int"}))
+    elif isinstance(value.op, ast.Mod) and left == "str":
+        kind = "str"
+    return kind
+
+
+def _above(line: int, alone: dict[int, str]) -> str:
+    """The comment lines that end right above ``line``."""
+    first = line
+    while first - 1 in alone:
+        first -= 1
+    lines = [alone[number] for number in range(first, line) if alone[number]]
+    return " ".join(lines[1:] if lines and _TITLE.fullmatch(lines[0].lower()) else lines)
+
+
+def _comments(source: str) -> tuple[dict[int, str], dict[int, str]]:
+    """Comments by 1-based line: those beside code, and those alone in their line."""
+    beside: dict[int, str] = {}
+    alone: dict[int, str] = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            stands_alone = not token.line[: token.start[1]].strip()
+            text = token.string.lstrip("#").strip().strip("-=").strip()
+            (alone if stands_alone else beside)[token.start[0]] = text
+    return beside, alone
 
 
 def check(parameters: list[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:

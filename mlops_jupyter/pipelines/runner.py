@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from concurrent.futures import Future, wait
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
 from .. import notebook as notebooks
 from .. import plugins
+from ..cache import open_cache
 from ..errors import InvalidInput
 from ..models import Pipeline, PipelineRun
 from ..workspace import Workspace, write_atomic
 from . import parameters as contract
+from . import secrets as secret_parameters
 from .analysis import analyse
-from .conductor import Conductor, Job, OnChange, lock_name, run_key
 from .ids import checked
+from .job import Job, Options, lock_name, run_key
 from .source import check_syntax
 from .steps import cut
+from .unchanged import unchanged
 
+if TYPE_CHECKING:
+    from ..executors.base import Executor
+
+OnChange = Callable[[PipelineRun], None]
 RUNNER_DIED = "the runner died"
 EXECUTED = "executed"
-_POLL_SECONDS = 0.2
 
 
 def show(workspace: Workspace, notebook: Path) -> Pipeline:
@@ -54,13 +60,19 @@ def run(
     output: Path | None = None,
     executor: str = "local",
     workers: int = 1,
+    cache: str | None = None,
+    use_cache: bool = True,
+    resume: str | None = None,
+    secrets: Mapping[str, str] | None = None,
     id: str | None = None,
     on_change: OnChange | None = None,
 ) -> PipelineRun:
-    """Run ``notebook`` from top to bottom with ``parameters``; returns when it ended.
+    """Run ``notebook`` with ``parameters``, giving what running it from top to bottom gives; returns
+    when it ended.
 
-    The kernel works in the notebook's folder. A cell that fails does not raise here: the run's
-    status is ``failed`` and its ``error`` says where.
+    Kernels work in the notebook's folder. Steps whose inputs are what they were in an earlier run
+    are not run again. A cell that fails does not raise here: the run's status is ``failed`` and its
+    ``error`` says where.
 
     Parameters
     ----------
@@ -72,7 +84,17 @@ def run(
     executor:
         A plug-in's name, for one that connects to a scheduler ``name:address``.
     workers:
-        At most this many workers; a notebook's steps form one chain, which one worker runs.
+        How many steps may run at the same time where none needs the other.
+    cache:
+        Where results are kept, a folder or a URL; default: as configured.
+    use_cache:
+        Whether results of earlier runs are used.
+    resume:
+        The id of a run that is continued: also those of its steps count as done that would
+        otherwise not be taken from a cache, as those that read from a network.
+    secrets:
+        Parameter name to the variable of the environment that holds its value, which is never
+        written anywhere.
     id:
         The run's name, if it has to be known before.
     on_change:
@@ -87,9 +109,10 @@ def run(
         If the kernel, MLflow's store, the database or the disk is not usable.
     """
     notebook = Path(notebook).absolute()
-    content = notebooks.read(notebook)
-    check_syntax(content, cut(content), notebook.name)
-    values = contract.check(contract.declared(content), parameters)
+    content = notebooks.read_plain(notebook) or notebooks.read(notebook)
+    declared = contract.declared(content)
+    values = contract.check(declared, parameters)
+    hidden = secret_parameters.check(declared, secrets or {}, os.environ)
     if workers < 1:
         raise InvalidInput(f"There cannot be {workers} workers.", hint="Give 1 or more.")
     name, _, address = executor.partition(":")
@@ -100,17 +123,36 @@ def run(
         raise InvalidInput("The output would replace the notebook itself.", hint="Choose another.")
     if target.is_dir():
         raise InvalidInput(f"The output {target.name!r} is a folder.", hint="Name a file.")
-    job = Job(id, str(workspace.root), str(notebook), str(notebook.parent), str(target), values)
-    try:
-        with kind(workers=1, address=address) as pool:
-            if pool.in_process:
-                result: PipelineRun = pool.submit(execute, job, on_change).result()
-                return result
-            return _follow(workspace, pool.submit(execute, job), id, on_change)
-    except (KeyboardInterrupt, SystemExit):
-        with contextlib.suppress(LookupError):
-            _settle(workspace, id)
-        raise
+    blobs = open_cache(workspace, cache)
+    job = Job(id, str(workspace.root), str(notebook), str(notebook.parent), str(target), values, tuple(hidden))
+    if use_cache and (run := unchanged(job, blobs, resume, on_change)) is not None:
+        return run
+    with kind(workers=workers, address=address) as pool, blobs.lease():
+        try:
+            return _run(job, pool, Options(blobs.url, use_cache, resume, workers), on_change)
+        except (KeyboardInterrupt, SystemExit):
+            with contextlib.suppress(LookupError):
+                _settle(workspace, id)
+            raise
+
+
+def _run(job: Job, executor: Executor, options: Options, on_change: OnChange | None) -> PipelineRun:
+    from .. import _kernels, _papermill
+    from .conductor import Conductor
+
+    path = Path(job.notebook)
+    content = notebooks.read(path)
+    check_syntax(content, cut(content), path.name)
+    conductor = Conductor(job, on_change)
+    _papermill.execute(
+        path,
+        job.parameters,
+        _kernels.kernel_name(content),
+        conductor=conductor,
+        executor=executor,
+        settings=options,
+    )
+    return conductor.state
 
 
 def output_name(notebook: Path, id: str) -> str:
@@ -125,37 +167,6 @@ def _executed(workspace: Workspace, notebook: Path, id: str) -> Path:
     if not ignore.exists():
         write_atomic(ignore, "*\n")
     return workspace.root / output_name(notebook, id)
-
-
-def execute(job: Job, on_change: OnChange | None = None) -> PipelineRun:
-    """Run a job here, in this thread; what an executor calls."""
-    from .. import _papermill
-
-    conductor = Conductor(job, on_change)
-    content = notebooks.read(Path(job.notebook))
-    _papermill.execute(
-        Path(job.notebook),
-        job.parameters,
-        _papermill.kernel_name(content),
-        conductor=conductor,
-    )
-    return conductor.state
-
-
-def _follow(
-    workspace: Workspace, future: Future[PipelineRun], id: str, on_change: OnChange | None
-) -> PipelineRun:
-    """Wait for a run that goes on elsewhere; its events tell what changed meanwhile."""
-    from .._store import Store
-
-    store, tail = Store(workspace), workspace.follow()
-    done = False
-    while not done:
-        done = bool(wait([future], timeout=_POLL_SECONDS).done)
-        changed = any(event.noun == "pipelines" and event.id == id for event in tail.read())
-        if changed and on_change is not None:
-            on_change(store.get(PipelineRun, id))
-    return future.result()
 
 
 def history(workspace: Workspace, limit: int = 50) -> list[PipelineRun]:

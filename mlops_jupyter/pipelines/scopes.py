@@ -23,6 +23,7 @@ class Scope:
     is_class: bool = False
     defined: set[str] = field(default_factory=set)
     globals: frozenset[str] = frozenset()
+    is_function: bool = False
 
 
 def is_local(name: str, scopes: Sequence[Scope]) -> bool:
@@ -38,14 +39,11 @@ def is_local(name: str, scopes: Sequence[Scope]) -> bool:
 def function_scope(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Scope:
     """The scope of a function's body."""
     body = node.body if isinstance(node.body, list) else [node.body]
-    arguments = node.args
-    everyone = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    everyone += [found for found in (arguments.vararg, arguments.kwarg) if found]
     declared = frozenset(
         name for item in own(body) if isinstance(item, ast.Global) for name in item.names
     )
-    local = {*(argument.arg for argument in everyone), *stored(body)} - declared
-    return Scope(frozenset(local), globals=declared)
+    local = {*(argument.arg for argument in parameters_of(node)), *stored(body)} - declared
+    return Scope(frozenset(local), globals=declared, is_function=True)
 
 
 def own(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -76,11 +74,56 @@ def stored(body: Iterable[ast.AST]) -> Iterator[str]:
             yield node.rest
 
 
+def parameters_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.arg]:
+    """All parameters of a function in the order in which calls fill them."""
+    arguments = node.args
+    extra = [found for found in (arguments.vararg, arguments.kwarg) if found]
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
+
+
 def root(node: ast.AST) -> str | None:
     """The name under attributes and subscripts: ``df`` of ``df.loc[0].x``."""
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
+
+
+def dotted(node: ast.AST) -> str:
+    """The path that an expression goes from a name: ``alt.Chart().mark_bar`` for
+    ``alt.Chart(df).mark_bar``, ``os.environ[]`` for ``os.environ["A"]``; empty if it starts
+    elsewhere."""
+    parts: list[str] = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(f".{node.attr}")
+            node = node.value
+        elif isinstance(node, ast.Subscript):
+            parts.append("[]")
+            node = node.value
+        elif isinstance(node, ast.Call):
+            parts.append("()")
+            node = node.func
+        elif isinstance(node, ast.Name):
+            return node.id + "".join(reversed(parts))
+        else:
+            return ""
+
+
+def first(path: str) -> str:
+    """The name that a :func:`dotted` path starts with."""
+    return path.partition(".")[0].partition("[")[0].partition("(")[0]
+
+
+def own_returns(body: Iterable[ast.AST]) -> Iterator[ast.expr]:
+    """What the ``return`` statements of a function's own code give back."""
+    for node in own(body):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
+
+
+def is_generator(body: Iterable[ast.AST]) -> bool:
+    """Whether a function with this body gives a generator."""
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own(body))
 
 
 def held(value: ast.AST) -> frozenset[str]:

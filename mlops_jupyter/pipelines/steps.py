@@ -12,6 +12,9 @@ Left out are blank cells and those tagged ``skip`` (or nbclient's ``skip-executi
 no mark names and that has nothing but the ``parameters`` cell is called ``parameters``, whatever
 the title above it says. The cell that papermill injects belongs to the step it stands in and never
 makes or counts as one where another cell can hold it.
+
+Other tags ask something of a cell's whole step: ``cache`` (keep its result though it looked
+outside), ``retries:N`` (run it again up to N times when it fails), ``timeout:SECONDS``.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import InvalidInput
 from ..models import Step
 from ..notebook import tags
 
@@ -29,6 +33,8 @@ INJECTED = "injected-parameters"
 SETUP = "setup"
 _SKIP = frozenset({"skip", "skip-execution"})
 _MAGIC = re.compile(r"%%step[ \t]+(?P<name>\S.*)")
+_NAMELESS = re.compile(r"%%step[ \t]*$")
+_SECONDS = re.compile(r"\d{1,9}(\.\d*)?|\.\d+")
 _ATX = re.compile(r" {0,3}#{1,2}(?:[ \t]+(?P<text>.*?))?(?:[ \t]+#+)?[ \t]*")
 _FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
@@ -60,7 +66,13 @@ def cut(notebook: Any) -> list[Step]:
     Returns
     -------
     list of Step
-        Unique names; ``cells`` are 0-based indices into ``notebook.cells``.
+        Unique names; ``cells`` are 0-based indices into ``notebook.cells``. Of ``retries`` and
+        ``timeout`` the largest in the step's cells counts.
+
+    Raises
+    ------
+    InvalidInput
+        If a tag or ``%%step`` of a cell that runs is not complete; names the cell, from 1.
     """
     cells = list(enumerate(notebook.cells))
     if any(runs(cell) and _mark(cell) is not None for _, cell in cells):
@@ -77,8 +89,55 @@ def cut(notebook: Any) -> list[Step]:
         kinds = [set(tags(notebook.cells[index])) for index in group.cells]
         only = all({PARAMETERS, INJECTED} & kind for kind in kinds)
         name = PARAMETERS if only and not group.named else group.name
-        steps.append(Step(_unique(name, taken), group.cells))
+        wishes = [_wishes(notebook.cells[index], index) for index in group.cells]
+        steps.append(
+            Step(
+                _unique(name, taken),
+                group.cells,
+                cache=any(wish.cache for wish in wishes),
+                retries=max(wish.retries for wish in wishes),
+                timeout=max((wish.timeout for wish in wishes if wish.timeout), default=None),
+            )
+        )
     return steps
+
+
+@dataclass
+class _Wishes:
+    """What a cell's tags ask for its step."""
+
+    cache: bool = False
+    retries: int = 0
+    timeout: float | None = None
+
+
+def _wishes(cell: Any, index: int) -> _Wishes:
+    found = _Wishes()
+    for tag in tags(cell):
+        word, _, value = (part.strip() for part in tag.partition(":"))
+        if tag.strip() == "cache":
+            found.cache = True
+        elif word == "retries":
+            if not (value.isascii() and value.isdigit()) or len(value) > 4:
+                raise _bad(index, tag, "a whole number of times", "retries:2")
+            found.retries = max(found.retries, int(value))
+        elif word == "timeout":
+            seconds = float(value) if _SECONDS.fullmatch(value) else 0.0
+            if seconds <= 0:
+                raise _bad(index, tag, "a number of seconds above 0", "timeout:60")
+            found.timeout = max(found.timeout or 0.0, seconds)
+        elif word == "step" and not value:
+            raise _bad(index, tag, "a name", "step:load")
+    if _NAMELESS.match(cell.source.lstrip().partition("\n")[0]):
+        raise _bad(index, "%%step", "a name", "%%step load")
+    return found
+
+
+def _bad(index: int, tag: str, needs: str, example: str) -> InvalidInput:
+    kind = "" if tag.startswith("%%") else "the tag "
+    return InvalidInput(
+        f"Cell {index + 1}: {kind}{tag[:60]!r} needs {needs}.", hint=f"For example: {example}"
+    )
 
 
 def slug(text: str) -> str:

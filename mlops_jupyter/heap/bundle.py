@@ -1,0 +1,62 @@
+"""What stands for values outside of the kernel that has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EVERYTHING = "*"
+
+
+class Unstorable(Exception):  # noqa: N818  # it tells a fact, not a fault
+    """A value cannot be carried to another process; the message says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One version of names whose values share objects.
+
+    Attributes
+    ----------
+    names:
+        Variable names it binds, sorted; or lineages of code (``f#1a2b3c``).
+    token:
+        The version: equal tokens, equal content. Live ones are ``live:<label>:<first name>``.
+    stored:
+        Whether it is in the blob store; otherwise only the kernel that made it has it.
+    key, buffers:
+        The blobs that hold it.
+    size:
+        Bytes of stream and buffers.
+    refs:
+        Lineages of notebook-defined functions and classes that it refers to.
+    globals:
+        Global names that functions inside may read; ``*``: any.
+    why:
+        Why it is not stored.
+    """
+
+    names: tuple[str, ...]
+    token: str
+    stored: bool
+    size: int = 0
+    refs: tuple[str, ...] = ()
+    globals: tuple[str, ...] = ()
+    why: str = ""
+    key: str = ""
+    buffers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a step did to names.
+
+    Attributes
+    ----------
+    bundles:
+        New ones and those with another content than before.
+    deleted:
+        Names that are gone.
+    """
+
+    bundles: tuple[Bundle, ...]
+    deleted: tuple[str, ...]

@@ -1,0 +1,24 @@
+"""Blobs as memory: mapped, so that only what is touched is read, and writes stay private."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+
+class Mapped(mmap.mmap):
+    """A blob's memory; its file never changes."""
+
+
+def map_file(path: Path, readonly: bool) -> memoryview:
+    """The content of a file as memory.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        mapped = Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    view = memoryview(mapped)
+    return view.toreadonly() if readonly else view

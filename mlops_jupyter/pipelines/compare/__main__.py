@@ -1,0 +1,24 @@
+"""``python -m mlops_jupyter.pipelines.compare LEFT RIGHT``: two snapshots of final variables.
+
+Prints, as JSON, each variable that differs with its first difference. This is a process of its own
+because it loads what a notebook made.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from pathlib import Path
+
+from .walk import equal_namespaces
+
+
+def main(left: str, right: str) -> None:
+    """Compare the snapshots in two files."""
+    namespaces = [pickle.loads(Path(path).read_bytes()) for path in (left, right)]
+    sys.stdout.write(json.dumps(equal_namespaces(*namespaces)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,152 @@
+"""Equality of objects by what pickling takes of them, and snapshots that hold what it cannot."""
+
+from __future__ import annotations
+
+import copyreg
+import io
+import sys
+import types
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from .parts import Answer, Live, Part, attributes, is_enum, told, told_type
+
+# Objects that stand for something going on: their type is all that two runs have in common.
+_LIVE = (
+    ("threading", "Thread"),
+    ("threading", "local"),
+    ("concurrent.futures", "Executor"),
+    ("concurrent.futures", "Future"),
+    ("asyncio", "Future"),
+    ("asyncio", "AbstractEventLoop"),
+    ("multiprocessing.pool", "Pool"),
+    ("multiprocessing.process", "BaseProcess"),
+    ("subprocess", "Popen"),
+    ("logging", "Handler"),
+    ("weakref", "ref"),
+    ("io", "FileIO"),
+    ("io", "BufferedReader"),
+    ("io", "BufferedWriter"),
+    ("io", "BufferedRandom"),
+    ("io", "TextIOWrapper"),
+    ("socket", "socket"),
+)
+# Pickled by where they can be imported from, if cloudpickle does not take them by value.
+_BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType)
+
+
+def objects(a: Any, b: Any) -> Answer:
+    """Any two objects of one type."""
+    if is_live(a):
+        return None
+    if is_enum(a):
+        return iter([(".name", a.name, b.name), (" type", type(a), type(b))])
+    if hasattr(a, "cache_info") and hasattr(a, "__wrapped__"):
+        return iter(
+            [
+                (".__wrapped__", a.__wrapped__, b.__wrapped__),
+                (".cache_info()", tuple(a.cache_info()), tuple(b.cache_info())),
+            ]
+        )
+    left, right = reduced(a), reduced(b)
+    if left is None or right is None:
+        return None
+    return chain(iter([(" type", type(a), type(b))]), _recipes(left, right))
+
+
+def stand_in(a: Live, b: Live) -> Answer:
+    """Two values that no pickle could hold."""
+    return None if a.type == b.type else f"{a.type} != {b.type}"
+
+
+def is_live(value: Any) -> bool:
+    """Whether it stands for something going on in the process."""
+    return any(
+        isinstance(value, getattr(sys.modules[module], name, ()))
+        for module, name in _LIVE
+        if module in sys.modules
+    )
+
+
+def reduced(value: Any) -> Any:
+    """What ``__reduce_ex__`` says, or ``None`` if the value refuses."""
+    try:
+        own = copyreg.dispatch_table.get(type(value))
+        return own(value) if own else value.__reduce_ex__(4)
+    except Exception:  # noqa: BLE001  # whatever it raises, it cannot be pickled
+        return None
+
+
+def _recipes(a: Any, b: Any) -> Iterator[Part]:
+    """Two results of ``__reduce_ex__``."""
+    if isinstance(a, str) or isinstance(b, str):
+        yield "", a, b
+        return
+    left, right = ((*recipe, None, None, None)[:5] for recipe in (a, b))
+    yield " maker", left[0], right[0]
+    yield from _arguments(left[1], right[1])
+    yield from _states(left[2], right[2])
+    items = [list(recipe[3]) if recipe[3] is not None else [] for recipe in (left, right)]
+    if len(items[0]) != len(items[1]):
+        yield " items", len(items[0]), len(items[1])
+    yield from ((f"[{at}]", x, y) for at, (x, y) in enumerate(zip(*items, strict=False)))
+    keyed = [list(recipe[4]) if recipe[4] is not None else [] for recipe in (left, right)]
+    yield " keys", [key for key, _ in keyed[0]], [key for key, _ in keyed[1]]
+    yield from ((f"[{told(k)}]", x, y) for (k, x), (_, y) in zip(*keyed, strict=False))
+
+
+def _arguments(a: Any, b: Any) -> Iterator[Part]:
+    if len(a) != len(b):
+        yield " arguments", a, b
+    elif len(a) == 1:
+        yield "", a[0], b[0]
+    else:
+        yield from ((f" argument {at}", x, y) for at, (x, y) in enumerate(zip(a, b, strict=True)))
+
+
+def _states(a: Any, b: Any) -> Iterator[Part]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        yield from attributes(a, b)
+    elif _with_slots(a) and _with_slots(b):
+        for mine, yours in zip(a, b, strict=True):
+            yield from attributes(mine or {}, yours or {})
+    else:
+        yield " state", a, b
+
+
+def _with_slots(state: Any) -> bool:
+    return (
+        isinstance(state, tuple)
+        and len(state) == 2
+        and all(item is None or isinstance(item, dict) for item in state)
+    )
+
+
+def snapshot(namespace: dict[str, Any]) -> bytes:
+    """A namespace as one pickle, so that what its values share stays shared. What cannot be
+    pickled, anywhere inside, becomes :class:`~mlops_jupyter.pipelines.compare.parts.Live`.
+
+    Meant for a kernel: only cloudpickle is imported.
+    """
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        """cloudpickle's, with stand-ins."""
+
+        def reducer_override(self, value: Any) -> Any:
+            """How to pickle ``value``."""
+            if is_live(value):
+                return Live, (told_type(value),)
+            try:
+                own = self.dispatch_table.get(type(value))
+                found = own(value) if own else super().reducer_override(value)
+            except Exception:  # noqa: BLE001  # whatever it raises, it cannot be pickled
+                return Live, (told_type(value),)
+            if found is not NotImplemented or isinstance(value, _BY_NAME):
+                return found
+            return reduced(value) or (Live, (told_type(value),))
+
+    target = io.BytesIO()
+    Pickler(target, protocol=5).dump(namespace)
+    return target.getvalue()

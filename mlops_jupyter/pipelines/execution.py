@@ -1,0 +1,226 @@
+"""One execution of a notebook, from the plan to the executed notebook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from copy import deepcopy
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .. import plugins
+from ..blobs import Blobs
+from ..models import Step
+from ..notebook import tags
+from . import secrets
+from .assembly import Assembly, pack
+from .conductor import Conductor
+from .job import Options
+from .predictions import predict
+from .recording import record
+from .scheduler import Plan, Result, Scheduler
+from .steps import INJECTED
+from .traces import Traces, code_keys, counts
+from .work import Home, Outcome, Pool, StepJob, run_step
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from .._kernels import OnOutput
+    from .._papermill import Book
+    from ..executors.base import Executor
+
+
+def plan_of(
+    notebook: NotebookNode, steps: list[Step], kernel: str, given: Mapping[str, str]
+) -> Plan:
+    """What there is to schedule in a notebook that passed the syntax check."""
+    return Plan(
+        steps,
+        [[(index, notebook.cells[index]) for index in step.cells] for step in steps],
+        counts(steps),
+        code_keys(notebook, steps, kernel, given),
+        predict(notebook, steps),
+        rng(),
+    )
+
+
+def rng() -> frozenset[str]:
+    """Ambient providers that whoever reads also changes."""
+    family = {name: plugins.load("ambient", name) for name in plugins.names("ambient")}
+    return frozenset(name for name, provider in family.items() if provider.reads_change)
+
+
+class Execution:
+    """Runs a notebook's steps and puts the executed notebook together.
+
+    Parameters
+    ----------
+    notebook:
+        As papermill prepared it; changed in place.
+    kernel:
+        Name of the kernel.
+    conductor:
+        Keeps the record.
+    book:
+        papermill's.
+    executor:
+        Where steps run.
+    """
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        kernel: str,
+        conductor: Conductor,
+        book: Book,
+        executor: Executor,
+        options: Options,
+        *,
+        start_timeout: float = 60,
+        client: dict[str, Any] | None = None,
+        on_output: OnOutput | None = None,
+    ) -> None:
+        from nbformat import from_dict
+
+        from .. import _kernels
+
+        self._notebook = notebook
+        self._conductor = conductor
+        self._book = book
+        self._executor = executor
+        self._folder = conductor.folder
+        self._on_output = on_output
+        self._plan = plan_of(notebook, conductor.steps, kernel, conductor.job.given())
+        sources = [cell.source for cells in self._plan.cells for _, cell in cells]
+        steps = _kernels.takes_steps(kernel)
+        self._home = Home(
+            conductor.job.id,
+            kernel,
+            str(self._folder),
+            options.cache if steps else None,
+            conductor.environment(sources),
+            start_timeout,
+            client or {},
+        )
+        self._blobs = Blobs(options.cache) if steps else None
+        self._traces: Traces | None = None
+        if self._blobs is not None:
+            self._traces = Traces(self._blobs, self._folder, sealed="://" not in options.cache)
+        variables = {secret.name: secret.variable for secret in conductor.job.secrets}
+        self._redactor = secrets.redactor(variables)
+        self._assembly = Assembly(notebook, from_dict)
+        self._options = options
+        self._pool = Pool(self._home, options.workers)
+
+    def run(self) -> None:
+        """Run all steps, until one fails."""
+        options = self._options
+        self._scheduler = Scheduler(
+            self._plan,
+            self._home,
+            self._blobs,
+            self._traces if options.use_cache else None,
+            self._submit,
+            options.workers,
+            self,
+            options.resumed,
+        )
+        try:
+            self._scheduler.run()
+            self._scheduler.put_back()
+        except BaseException:
+            self._pool.kill()
+            raise
+        finally:
+            self._pool.close()
+            if not self._executor.in_process:
+                self._executor.everywhere(end_there, self._home.run)
+
+    def _submit(self, job: StepJob) -> Future[Outcome]:
+        copies = [(index, deepcopy(cell)) for index, cell in job.part.cells]
+        job.part.cells[:] = copies
+        if self._executor.in_process:
+            return self._executor.submit(run_step, self._pool, job, self._on_output)
+        return self._executor.submit(run_there, job)
+
+    # --- what the scheduler tells -------------------------------------------------------------
+
+    def started(self, step: int, why: str) -> None:
+        """A step begins to run."""
+        self._conductor.started(step, why)
+
+    def repaired(self, step: int, why: str) -> None:
+        """A step will run again."""
+        self._conductor.repaired(step, why)
+
+    def committed(self, step: int, result: Result) -> None:
+        """A step's result is final: its outputs go into the notebook, its trace into the cache."""
+        plan, indices = self._plan, self._plan.steps[step].cells
+        failed: int | None = None
+        times: list[tuple[datetime, datetime]] = []
+        packed: dict[str, Any] = {"cells": [], "ids": {}, "updates": [], "widgets": {}}
+        if result.trace is not None and self._blobs is not None:
+            packed = json.loads(self._blobs.get(result.trace.outputs))
+            moment = datetime.now(timezone.utc)
+            times = [(moment, moment)] * len(indices)
+        elif (outcome := result.outcome) is not None and outcome.displayed is not None:
+            times = outcome.times
+            packed = self._packed(outcome)
+            failed = outcome.error[0] if outcome.error and not result.ends else None
+            if outcome.finished is not None and self._traces is not None:
+                self._keep(step, result, packed)
+        self._assembly.add(indices[: len(times)], packed, plan.counts[step])
+        self._book.cells(indices[: len(times)], times, failed)
+        self._conductor.committed(step, result)
+
+    def _packed(self, outcome: Outcome) -> dict[str, Any]:
+        """What a step showed, without secrets."""
+        assert outcome.displayed is not None
+        packed = pack(outcome.cells[: len(outcome.times)], outcome.displayed)
+        redactor = self._redactor
+        if redactor:
+            packed["cells"] = [[redactor.output(o) for o in outputs] for outputs in packed["cells"]]
+            packed["updates"] = redactor.value(packed["updates"])
+            packed["widgets"] = redactor.value(packed["widgets"])
+        packed["injected"] = _injected(outcome.cells)
+        return packed
+
+    def _keep(self, step: int, result: Result, packed: dict[str, Any]) -> None:
+        keep: Callable[[], None] = partial(
+            record,
+            self._blobs,
+            self._traces,
+            self._plan,
+            step,
+            result,
+            packed,
+            folder=self._folder,
+            notebook=self._conductor.state.notebook,
+            run=self._conductor.job.id,
+        )
+        self._conductor.cached(keep)
+
+
+def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
+    """The source of the cell that papermill injected, if it is among ``cells``."""
+    return next((cell.source for _, cell in cells if INJECTED in tags(cell)), None)
+
+
+_POOLS: dict[str, Pool] = {}
+
+
+def run_there(job: StepJob) -> Outcome:
+    """Run a step in another process than the scheduler's, in that process's pool."""
+    pool = _POOLS.get(job.home.run)
+    if pool is None:
+        pool = _POOLS[job.home.run] = Pool(job.home, 1)
+    return run_step(pool, job)
+
+
+def end_there(run: str) -> None:
+    """End the kernels that a run has in this process."""
+    if (pool := _POOLS.pop(run, None)) is not None:
+        pool.close()

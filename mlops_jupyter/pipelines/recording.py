@@ -1,0 +1,89 @@
+"""Turning a step's result into a trace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..blobs import Blobs
+from ..models import now
+from .assembly import tells_numbers
+from .scheduler import Plan, Result
+from .traces import FileSeen, Trace, Traces, ambient_of, distributions_of
+from .work import relative
+
+
+def record(
+    blobs: Blobs,
+    traces: Traces,
+    plan: Plan,
+    step: int,
+    result: Result,
+    packed: dict[str, Any],
+    *,
+    folder: Path,
+    notebook: str,
+    run: str,
+) -> None:
+    """Keep the trace of a step that ran.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    outcome = result.outcome
+    if outcome is None or outcome.finished is None:
+        return
+    observed = outcome.finished.observed
+    prediction = plan.predictions[step]
+    ambient = ambient_of(result.state)
+    unread = sorted(plan.rng - {*result.delta.ambient, *result.delta.live})
+    outputs = blobs.put(json.dumps(packed).encode())
+    files = {relative(path, folder): digest for path, digest in observed.read.items()}
+    new = {p: d for p, d in result.delta.modules.items() if result.state.modules.get(p) != d}
+    uncertain = list(observed.uncertain)
+    if plan.steps[step].cache:
+        uncertain = [reason for reason in uncertain if not reason.startswith(_WAIVED)]
+    if prediction.history:
+        uncertain.append("it uses the history of cells")
+    stored = [bundle for bundle in result.delta.bundles if bundle.stored]
+    keys = [outputs]
+    for bundle in stored:
+        keys += [bundle.key, *bundle.buffers]
+    keys += [key for key in (*result.delta.ambient.values(), *result.delta.written.values())]
+    traces.write(
+        Trace(
+            code=plan.codes[step],
+            label=result.label,
+            notebook=notebook,
+            step=plan.steps[step].name,
+            created=now(),
+            run=run,
+            seconds=result.seconds,
+            reads=dict(result.reads),
+            everything=result.everything,
+            ambient={name: token for name, token in ambient.items() if name not in unread},
+            unread=unread,
+            files={path: _seen(traces, path, digest) for path, digest in {**new, **files}.items()},
+            listed={relative(path, folder): digest for path, digest in observed.listed.items()},
+            environment=observed.environment,
+            distributions=distributions_of(observed.imports),
+            modules=dict(result.state.modules),
+            count=plan.counts[step] if tells_numbers(packed) else None,
+            surroundings=prediction.surroundings,
+            uncertain=uncertain,
+            delta=result.delta,
+            outputs=outputs,
+            blobs=sorted({key for key in keys if key not in ("", "-")}),
+            size=sum(bundle.size for bundle in stored),
+        )
+    )
+
+
+_WAIVED = ("network", "child process")
+
+
+def _seen(traces: Traces, path: str, digest: str) -> FileSeen:
+    return traces.seen(path, digest)

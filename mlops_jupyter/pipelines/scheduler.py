@@ -1,0 +1,488 @@
+"""Which step runs when: in notebook order, ahead of it where nothing speaks against it, or not at
+all where a trace holds.
+
+Results are committed in notebook order. A step that ran ahead of an earlier one was given what the
+finished steps had made; when the earlier one's trace shows that it changed something the later one
+may have read (a *hazard*, as in Spall, Mitchell and Tobin-Hochstadt, "Build scripts with perfect
+dependencies", 2020), the later one's result is thrown away and it runs again.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..blobs import Blobs, hash_of
+from ..models import Step, StepStatus
+from .state import Delta, State, put_back
+from .traces import Trace, Traces, ambient_of
+from .work import Home, Outcome, Part, StepJob, delta_of, relative
+
+if TYPE_CHECKING:
+    from .analysis import Prediction
+
+_AHEAD = 64
+_EXITS = {("SystemExit", ""), ("SystemExit", "0"), ("SystemExit", "None")}
+Submit = Callable[[StepJob], "Future[Outcome]"]
+
+
+class Watcher(Protocol):
+    """Who is told how the steps go."""
+
+    def started(self, step: int, why: str) -> None:
+        """A step begins to run."""
+
+    def committed(self, step: int, result: Result) -> None:
+        """A step's result is final."""
+
+    def repaired(self, step: int, why: str) -> None:
+        """A step's result was thrown away; it will run again."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the scheduler has to do.
+
+    Attributes
+    ----------
+    steps, cells, counts, codes, predictions:
+        One each per step: the step, its cells with their index in the notebook, the execution
+        count of its first cell, its code key, and what it may do.
+    rng:
+        Ambient providers that whoever reads also changes.
+    """
+
+    steps: list[Step]
+    cells: list[list[tuple[int, Any]]]
+    counts: list[int]
+    codes: list[str]
+    predictions: list[Prediction]
+    rng: frozenset[str]
+
+
+@dataclass
+class Result:
+    """A step's result.
+
+    Attributes
+    ----------
+    status:
+        ``ran``, ``cached`` or ``failed``.
+    without:
+        Earlier steps whose changes it did not see.
+    outcome, trace:
+        How it ran, or what stands for its run.
+    """
+
+    status: StepStatus
+    label: str
+    why: str
+    delta: Delta
+    state: State
+    without: frozenset[int]
+    reads: Mapping[str, str]
+    everything: bool
+    outcome: Outcome | None = None
+    trace: Trace | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+
+    @property
+    def error(self) -> tuple[int, str, str] | None:
+        """Cell index, exception name and message, if a cell raised or the kernel died."""
+        return self.outcome.error if self.outcome is not None else None
+
+    @property
+    def ends(self) -> bool:
+        """Whether the step ended the notebook, as ``SystemExit`` without a code does."""
+        return self.error is not None and self.error[1:] in _EXITS
+
+
+@dataclass
+class _Running:
+    part: Part
+    why: str
+    without: frozenset[int]
+    attempts: int
+    base: dict[str, str] = field(default_factory=dict)
+    dropped: bool = False
+
+
+class Scheduler:
+    """Runs the steps of one notebook.
+
+    Parameters
+    ----------
+    plan:
+        The steps.
+    home:
+        Where they work.
+    traces:
+        Where traces are found; ``None``: nothing is taken from a cache.
+    submit:
+        Has a job run and gives its future.
+    workers:
+        How many may run at the same time.
+    watcher:
+        Is told.
+    resumed:
+        A run whose uncertain results count too.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        home: Home,
+        blobs: Blobs | None,
+        traces: Traces | None,
+        submit: Submit,
+        workers: int,
+        watcher: Watcher,
+        resumed: str | None = None,
+    ) -> None:
+        self._plan = plan
+        self._home = home
+        self._blobs = blobs
+        self._traces = traces
+        self._submit = submit
+        self._workers = workers if home.cache is not None else 1
+        self._watcher = watcher
+        self._resumed = resumed
+        self._states = [State()]  # before each committed step, and after the last
+        self._labels: list[str] = []
+        self._results: dict[int, Result] = {}  # finished, not committed
+        self._running: dict[int, _Running] = {}
+        self._forced: set[int] = set()
+        self._attempts: dict[int, int] = {}
+        self._missed: dict[int, str] = {}
+        self._keeps: dict[int, str] = {}  # committed steps that must run in each kernel
+        self._deltas: list[Delta] = []
+        self._due: set[str] = set()  # files of cached steps that may have another content
+        self._queue: queue.SimpleQueue[tuple[int, Future[Outcome]]] = queue.SimpleQueue()
+
+    @property
+    def state(self) -> State:
+        """What is there after the committed steps."""
+        return self._states[-1]
+
+    def run(self) -> Result | None:
+        """Run all steps; the result of the one that failed, or ``None``.
+
+        Raises
+        ------
+        MLOpsError
+            If a kernel cannot be started or the cache is not usable.
+        """
+        steps = len(self._plan.steps)
+        while len(self._labels) < steps:
+            if (failed := self._commit()) is not None:
+                return failed
+            if len(self._labels) == steps:
+                break
+            self._dispatch()
+            if self._running and len(self._labels) not in self._results:
+                self._await()
+        return None
+
+    # --- committing ---------------------------------------------------------------------------
+
+    def _commit(self) -> Result | None:
+        """Make results final in notebook order; the failed one if that is reached."""
+        while (step := len(self._labels)) in self._results:
+            result = self._results.pop(step)
+            if (reason := self._hazard(step, result)) is not None:
+                self._again(step, f"ran again: {reason}")
+                continue
+            self._settle(step, result)
+            if result.status == "failed" or result.ends:
+                return result
+        return None
+
+    def _settle(self, step: int, result: Result) -> None:
+        before = self._states[-1]
+        result.state = before
+        if self._plan.predictions[step].surroundings and result.status != "failed":
+            self._keeps[step] = result.label
+        self._states.append(before.after(step, result.delta, result.label))
+        self._labels.append(result.label)
+        self._deltas.append(result.delta)
+        if result.status == "ran" and not result.ends:
+            self._due -= set(result.delta.written)
+        self._watcher.committed(step, result)
+
+    def _hazard(self, step: int, result: Result) -> str | None:
+        """Why a result is not what it would be in notebook order."""
+        for earlier in sorted(result.without):
+            name, delta = self._plan.steps[earlier].name, self._deltas[earlier]
+            changed = sorted(delta.names & set(result.reads))
+            if changed:
+                return f"{name} changed {changed[0].partition('#')[0]}"
+            if result.everything and delta.names:
+                return f"{name} changed {min(delta.names)}"
+            for provider in {*delta.ambient, *delta.live}:
+                mine = {*result.delta.ambient, *result.delta.live}
+                if provider not in self._plan.rng or provider in mine:
+                    return f"{name} changed {provider}"
+            if earlier in self._keeps:
+                return f"{name} changed its surroundings"
+            files = set(delta.written) & self._files(result)
+            if files:
+                return f"{name} wrote {min(files)}"
+            if delta.modules and dict(delta.modules) != dict(result.delta.modules):
+                return f"{name} loaded a module"
+        return None
+
+    def _files(self, result: Result) -> set[str]:
+        """Files that a step read or wrote."""
+        if result.trace is not None:
+            return {*result.trace.files, *result.delta.written}
+        if result.outcome is None or result.outcome.finished is None:
+            return set()
+        folder = Path(self._home.folder)
+        read = {relative(path, folder) for path in result.outcome.finished.observed.read}
+        return read | set(result.delta.written)
+
+    def _again(self, step: int, why: str) -> None:
+        """Throw away a step's result and those that built on it."""
+        self._missed[step] = why
+        self._forced.add(step)
+        self._watcher.repaired(step, why)
+        for later, running in self._running.items():
+            if later > step and step not in running.without:
+                running.dropped = True
+        for later, result in list(self._results.items()):
+            if later > step and step not in result.without:
+                del self._results[later]
+                self._watcher.repaired(later, why)
+
+    # --- dispatching --------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        """Start what may start, or take it from the cache."""
+        first = len(self._labels)
+        state, without = self._states[-1], set[int]()
+        for step in range(first, min(first + _AHEAD, len(self._plan.steps))):
+            if step in self._results:
+                result = self._results[step]
+                if result.error is not None:
+                    return
+                state = state.after(step, result.delta, result.label)
+                continue
+            if step in self._running:
+                without.add(step)
+                continue
+            if without and (self._workers == 1 or self._waits(step, state, without)):
+                without.add(step)
+                if self._workers == 1:
+                    return
+                continue
+            if self._lookup(step, state, frozenset(without)):
+                result = self._results[step]
+                state = state.after(step, result.delta, result.label)
+                if not without:
+                    if self._commit() is not None:  # a cached step never fails
+                        return
+                    state = self._states[-1]
+                continue
+            if len(self._running) >= self._workers:
+                return
+            self._start(step, state, frozenset(without))
+            without.add(step)
+
+    def _waits(self, step: int, state: State, without: set[int]) -> bool:
+        """Whether a step must wait for one of the unfinished ones before it."""
+        mine = self._plan.predictions[step]
+        if mine.everything or mine.history or mine.surroundings:
+            return True
+        reach = set(state.reach(mine.reads))
+        for earlier in without:
+            other = self._plan.predictions[earlier]
+            if other.everything or other.surroundings or other.history:
+                return True
+            if (other.binds | other.mutates) & reach:
+                return True
+            shared = other.ambient & mine.ambient
+            if shared or other.ambient - self._plan.rng:
+                return True
+            files = other.files_written
+            if files & (mine.files_read | mine.files_written) or (
+                mine.files_written & other.files_read
+            ):
+                return True
+        return False
+
+    def _reads(self, step: int) -> frozenset[str] | None:
+        prediction = self._plan.predictions[step]
+        return None if prediction.everything or prediction.history else prediction.reads
+
+    def _lookup(self, step: int, state: State, without: frozenset[int]) -> bool:
+        """Take a step from the cache if a trace holds."""
+        if self._traces is None or step in self._forced:
+            return False
+        plan = self._plan
+        trace, why = self._traces.find(plan.codes[step], state, plan.counts[step], self._resumed)
+        if trace is None:
+            self._missed.setdefault(step, why)
+            return False
+        self._results[step] = Result(
+            "cached",
+            trace.label,
+            "",
+            trace.delta,
+            state,
+            without,
+            trace.reads,
+            trace.everything,
+            trace=trace,
+        )
+        self._due.update(trace.delta.written)
+        return True
+
+    def _part(self, step: int, state: State, keeps: Mapping[int, str]) -> Part:
+        plan = self._plan
+        reads = self._reads(step)
+        reach = state.reach(reads)
+        label = label_of(plan.codes[step], reach, state, plan.counts[step])
+        return Part(
+            step,
+            plan.steps[step].name,
+            plan.cells[step],
+            plan.counts[step],
+            state,
+            None if reads is None else sorted(reach),
+            label,
+            tuple(label for index, label in sorted(keeps.items()) if index < step),
+            bool(plan.predictions[step].surroundings),
+        )
+
+    def _start(self, step: int, state: State, without: frozenset[int]) -> None:
+        part = self._part(step, state, self._keeps)
+        why = self._missed.get(step) or ""
+        attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
+        self._running[step] = _Running(part, why, without, attempts, state.reach(self._reads(step)))
+        self.put_back(state)
+        self._watcher.started(step, why)
+        job = StepJob(
+            self._home,
+            part,
+            self._before(step, state),
+            self._sources(step),
+            self._plan.predictions[step].history,
+            self._plan.steps[step].timeout,
+        )
+        future = self._submit(job)
+        future.add_done_callback(lambda done: self._queue.put((step, done)))
+
+    def _sources(self, step: int) -> list[tuple[int, str]]:
+        """Execution counts and sources of the earlier cells."""
+        plan = self._plan
+        return [
+            (plan.counts[earlier] + number, cell.source)
+            for earlier in range(step)
+            for number, (_, cell) in enumerate(plan.cells[earlier])
+        ]
+
+    def _before(self, step: int, state: State) -> list[Part]:
+        """The committed steps that a fresh kernel must run first, with what those need."""
+        if self._plan.predictions[step].history:
+            needed = set(range(len(self._labels)))
+        else:
+            reach = state.reach(self._reads(step))
+            needed = {*self._keeps, *self._makers(state, reach)}
+        pending, found = list(needed), set[int]()
+        while pending:
+            earlier = pending.pop()
+            if earlier in found or earlier >= len(self._labels):
+                continue
+            found.add(earlier)
+            then = self._states[earlier]
+            pending += self._makers(then, then.reach(self._reads(earlier)))
+        parts = []
+        keeps: dict[int, str] = {}
+        for earlier in sorted(found):
+            part = self._part(earlier, self._states[earlier], keeps)
+            if earlier in self._keeps:
+                keeps[earlier] = self._labels[earlier]
+            parts.append(replace(part, label=self._labels[earlier], expected=self._deltas[earlier]))
+        return parts
+
+    def _makers(self, state: State, reach: Mapping[str, str]) -> set[int]:
+        """The steps that made the live things which a step needs."""
+        tokens = [*reach.values(), *state.live.values()]
+        return {maker for token in tokens for maker in state.makers.get(token, ())}
+
+    def put_back(self, state: State | None = None) -> None:
+        """Give files that cached steps wrote the content they have in ``state`` (default: now).
+
+        Raises
+        ------
+        Unavailable
+            If one cannot be written.
+        """
+        if self._blobs is not None:
+            put_back(self._blobs, Path(self._home.folder), state or self.state, self._due)
+        self._due.clear()
+
+    # --- results ------------------------------------------------------------------------------
+
+    def _await(self) -> None:
+        """Wait until a step ended."""
+        step, future = self._queue.get()
+        running = self._running.pop(step)
+        outcome = future.result()
+        if running.dropped:
+            return
+        if outcome.differs is not None:
+            self._rewind(outcome.differs, "it did something else when it ran again")
+            return
+        if outcome.lost:
+            self._traces = None
+            self._rewind(0, outcome.lost)
+            return
+        tries = self._plan.steps[step].retries + 1
+        if outcome.error and running.attempts < tries:
+            self._missed[step] = f"attempt {running.attempts} failed"
+            self._forced.add(step)
+            return
+        delta = Delta()
+        if outcome.finished is not None:
+            imports = self._plan.predictions[step].imports
+            delta = delta_of(outcome.finished, Path(self._home.folder), imports)
+        result = Result(
+            "ran",
+            outcome.finished.label if outcome.finished else running.part.label,
+            running.why,
+            delta,
+            running.part.state,
+            running.without,
+            running.base,
+            self._reads(step) is None,
+            outcome=outcome,
+            attempts=running.attempts,
+            seconds=outcome.seconds,
+        )
+        if result.error is not None and not result.ends:
+            result.status = "failed"
+        self._results[step] = result
+
+    def _rewind(self, step: int, why: str) -> None:
+        """What was committed for ``step`` cannot be had again: from it on nothing stands."""
+        for running in self._running.values():
+            running.dropped = True
+        self._results.clear()
+        del self._states[step + 1 :], self._labels[step:], self._deltas[step:]
+        self._keeps = {index: label for index, label in self._keeps.items() if index < step}
+        self._forced.add(step)
+        self._missed[step] = why
+        for later in range(step, len(self._plan.steps)):
+            self._watcher.repaired(later, why)
+
+
+def label_of(code: str, reach: Mapping[str, str], state: State, count: int) -> str:
+    """A name for a step's execution on these inputs."""
+    facts = [code, sorted(reach.items()), sorted(ambient_of(state).items()), count]
+    return hash_of(repr(facts).encode())[:40]

@@ -1,0 +1,168 @@
+"""What the notebook's process would hold between two steps: names, ambient state, live things.
+
+A :class:`State` is a value: applying a step's :class:`Delta` gives the next one. Names refer to
+:class:`~mlops_jupyter.heap.Bundle` versions, so a state weighs little and many are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..blobs import Blobs, hash_file
+from ..heap import EVERYTHING, Bundle
+from ..workspace import os_errors
+
+LIVE = "live:"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What a step changed.
+
+    Attributes
+    ----------
+    bundles, deleted:
+        New versions of names, and names that are gone.
+    ambient:
+        Provider to the blob with its new value; ``""``: its value from the start.
+    live:
+        Provider to the reason why its new state cannot be stored.
+    written:
+        File (relative to the notebook's folder where it is inside) to the blob with its content;
+        ``""``: deleted.
+    modules:
+        Local module files that are loaded after the step, to their hashes.
+    imports:
+        Modules that the step's import statements name.
+    """
+
+    bundles: tuple[Bundle, ...] = ()
+    deleted: tuple[str, ...] = ()
+    ambient: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, str] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """Names and lineages of which it holds another version."""
+        return {*self.deleted, *(name for bundle in self.bundles for name in bundle.names)}
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that later steps may depend on.
+
+    Attributes
+    ----------
+    names:
+        Name or lineage to the bundle that holds it.
+    ambient:
+        Provider to the blob with its value, if it is not the one from the start.
+    live:
+        Provider to the token of its state, where that cannot be stored.
+    makers:
+        Token of a live bundle or ambient state to the steps that made it what it is, in order.
+    files:
+        File to the content it has, of those that steps wrote (as ``Delta.written``).
+    modules, imports:
+        As in :class:`Delta`, of all steps.
+    """
+
+    names: Mapping[str, Bundle] = field(default_factory=dict)
+    ambient: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, str] = field(default_factory=dict)
+    makers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+
+    def after(self, step: int, delta: Delta, label: str) -> State:
+        """The state when ``step`` changed ``delta`` in this one."""
+        names = dict(self.names)
+        makers = dict(self.makers)
+        for name in delta.deleted:
+            names.pop(name, None)
+        for bundle in delta.bundles:
+            if not bundle.stored:
+                before = (names[name].token for name in bundle.names if name in names)
+                earlier = {maker for token in before for maker in self.makers.get(token, ())}
+                makers[bundle.token] = tuple(sorted({*earlier, step}))
+        for bundle in delta.bundles:
+            names.update(dict.fromkeys(bundle.names, bundle))
+        ambient, live = {**self.ambient}, {**self.live}
+        for provider, key in delta.ambient.items():
+            live.pop(provider, None)
+            ambient[provider] = key
+            if not key:
+                del ambient[provider]
+        for provider in delta.live:
+            ambient.pop(provider, None)
+            token = f"{LIVE}{label}:{provider}"
+            makers[token] = tuple(sorted({*self.makers.get(live.get(provider, ""), ()), step}))
+            live[provider] = token
+        return replace(
+            self,
+            names=names,
+            ambient=ambient,
+            live=live,
+            makers=makers,
+            files={**self.files, **delta.written} if delta.written else self.files,
+            modules={**self.modules, **delta.modules} if delta.modules else self.modules,
+            imports=(*self.imports, *(m for m in delta.imports if m not in self.imports)),
+        )
+
+    def token(self, name: str) -> str:
+        """The version of a name or lineage; ``""`` if it is not bound."""
+        bundle = self.names.get(name)
+        return bundle.token if bundle is not None else ""
+
+    def reach(self, reads: Collection[str] | None) -> dict[str, str]:
+        """Names and lineages that code may reach from the names it reads (``None``: all), with
+        their versions (``""``: not bound): what they share bundles with, the code they refer to,
+        and the globals that this code reads."""
+        pending = list(self.names if reads is None else reads)
+        found: dict[str, str] = {}
+        while pending:
+            name = pending.pop()
+            if name in found:
+                continue
+            if name == EVERYTHING:
+                found[name] = ""
+                pending += self.names
+                continue
+            bundle = self.names.get(name)
+            if bundle is None:
+                found[name] = ""
+                continue
+            found.update(dict.fromkeys(bundle.names, bundle.token))
+            pending += [*bundle.refs, *bundle.globals]
+        return found
+
+    def bundles(self, names: Iterable[str]) -> list[Bundle]:
+        """The bundles that hold ``names``, each once."""
+        found = (self.names[name] for name in names if name in self.names)
+        return list({bundle.names: bundle for bundle in found}.values())
+
+
+def put_back(blobs: Blobs, folder: Path, state: State, paths: Collection[str]) -> None:
+    """Give the files ``paths`` that cached steps wrote the content they have in ``state``.
+
+    Raises
+    ------
+    NotFound
+        If a content is not in the cache any more.
+    Unavailable
+        If a file cannot be written.
+    """
+    for path in sorted(set(paths) & set(state.files)):
+        file, key = folder / path, state.files[path]
+        with os_errors(f"the file {file.name}"):
+            if not key:
+                file.unlink(missing_ok=True)
+            elif not file.is_file() or hash_file(file) != key:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                blobs.take(key, file)

@@ -1,0 +1,1 @@
+"""The kernel that runs the steps of a pipeline."""
