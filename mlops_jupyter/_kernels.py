@@ -12,13 +12,16 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.util import ensure_async
 from nbformat import NotebookNode
 
 from .errors import Unavailable
@@ -26,6 +29,7 @@ from .errors import Unavailable
 DEFAULT = "python3"
 LAUNCHER = Path(__file__).parent / "stepkernel" / "launch.py"
 _REQUEST = "mlops_request"
+_PATIENCE = 5.0  # seconds for a kernel to end by itself
 T = TypeVar("T")
 OnOutput = Callable[[int, NotebookNode], None]
 
@@ -78,6 +82,10 @@ class CellFailed(Exception):
         self.index, self.name, self.message = index, name, message
 
 
+class CellTimedOut(CellFailed):
+    """A cell took too long."""
+
+
 class Kernel:
     """One kernel, used by one thread at a time.
 
@@ -122,6 +130,7 @@ class Kernel:
             log=log or logging.getLogger("mlops_jupyter.kernel"),
             **(options or {}),
         )
+        self._limit: int | None = self._client.timeout  # for each cell, as nbclient's user set it
         manager: Any = self._client.create_kernel_manager()
         self._manager = manager
         if manager.has_trait("transport_encryption"):
@@ -166,19 +175,23 @@ class Kernel:
         Raises
         ------
         CellFailed
-            If it raised and may not, or took longer than ``timeout`` seconds.
+            If it raised and may not.
+        CellTimedOut
+            If it took longer than ``timeout`` seconds (rounded, at least 1).
         KernelDied
             If the kernel is gone.
         """
         client = self._client
-        client.timeout = None if timeout is None else max(1, round(timeout))
+        limits = [limit for limit in (timeout, self._limit) if limit is not None]
+        client.timeout = max(1, round(min(limits))) if limits else None
         client.place(cell, index, on_output)
         try:
             self._do(client.async_execute_cell(cell, index))
         except CellExecutionError as error:
             raise CellFailed(index, error.ename, error.evalue) from error
         except CellTimeoutError as error:
-            raise CellFailed(index, "TimeoutError", f"took longer than {timeout:g} s") from error
+            took = f"the cell took longer than {client.timeout} s"
+            raise CellTimedOut(index, "TimeoutError", took) from error
         except DeadKernelError as error:
             raise KernelDied from error
 
@@ -224,13 +237,28 @@ class Kernel:
         self._manager.cleanup_connection_file()
 
     def close(self) -> None:
-        """End the kernel gently, then surely, and free what belongs to it."""
-        if not self._loop.is_closed():
-            with contextlib.suppress(RuntimeError, OSError, asyncio.CancelledError):
-                if self._client.kc is not None:
-                    self._do(self._client._async_cleanup_kernel())
-        self.kill()
-        self._discard()
+        """End the kernel gently (what it has buffered is written), then surely."""
+        if self._loop.is_closed() or self._loop.is_running():
+            self.kill()
+            return
+        try:
+            self._do(self._shut_down())
+        finally:
+            self.kill()
+            if self._client.kc is not None:
+                self._client.kc.stop_channels()
+                self._client.kc = None
+            self._do(ensure_async(self._manager.cleanup_resources()))
+            self._discard()
+
+    async def _shut_down(self) -> None:
+        process = self.process
+        if process is None or process.poll() is not None or self._client.kc is None:
+            return
+        await ensure_async(self._manager.request_shutdown())
+        deadline = time.monotonic() + _PATIENCE
+        while process.poll() is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
 
     def _discard(self) -> None:
         if not self._loop.is_closed() and not self._loop.is_running():
@@ -328,7 +356,8 @@ class _Client(NotebookClient):
         found.updates, self._updates = self._updates, []
         for id in self._changed & set(self.widget_state):
             buffers = list(self.widget_buffers.get(id, {}).values())
-            found.widgets[id] = {"state": self.widget_state[id], "buffers": buffers}
+            state = deepcopy(self.widget_state[id])  # later steps change it
+            found.widgets[id] = {"state": state, "buffers": buffers}
         self._changed.clear()
         self._places.clear()
         return found

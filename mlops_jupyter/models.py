@@ -205,6 +205,44 @@ class Sweep:
     order: Literal["max", "min"] = "max"
 
 
+@dataclass(frozen=True)
+class CellVerification:
+    """A cell run both ways. ``index`` is 0-based; ``steady`` is false where two runs of the
+    notebook itself differ, so that nothing can be said."""
+
+    index: int
+    equal: bool
+    first_difference: str | None = None
+    steady: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A final variable or a written file that differs."""
+
+    name: str
+    first_difference: str
+    steady: bool = True
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A notebook run both ways.
+
+    ``equal`` does not count what is not steady. ``seconds_notebook``, ``seconds_pipeline`` and
+    ``seconds_cached`` are the times of the plain run and of the pipeline, cold and from the cache.
+    """
+
+    notebook: str
+    equal: bool
+    cells: list[CellVerification]
+    variables: list[Finding] = field(default_factory=list)
+    files: list[Finding] = field(default_factory=list)
+    seconds_notebook: float = 0.0
+    seconds_pipeline: float = 0.0
+    seconds_cached: float = 0.0
+
+
 # --- registry and governance ------------------------------------------------------------------
 
 

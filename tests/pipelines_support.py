@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+
+from mlops_jupyter import pipelines
+from mlops_jupyter.models import PipelineRun
+from mlops_jupyter.workspace import Workspace
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 
@@ -56,3 +61,46 @@ def python(code: str, *arguments: str, cwd: Path, **options) -> subprocess.Popen
         env={**os.environ, **options.pop("env", {})},
         **options,
     )
+
+
+@dataclass(frozen=True)
+class Played:
+    """What one run of a notebook gave: per step its status in one letter (``r`` ran, ``c`` cached,
+    ``f`` failed, ``s`` skipped) and the reason; per code cell of the notebook what it showed."""
+
+    run: PipelineRun
+    did: str
+    why: list[str]
+    shown: list[str]
+
+
+def play(workspace: Workspace, *cells: str | tuple[str, str], **options) -> Played:
+    """Run a notebook ``a.ipynb`` of these cells in ``workspace``."""
+    path = save(workspace.root / "a.ipynb", *cells)
+    parameters = options.pop("parameters", {})
+    run = pipelines.run(workspace, path, parameters, **options)
+    executed = nbformat.read(workspace.root / run.output, as_version=4)
+    nbformat.validate(executed)
+    shown = [
+        _text(cell.outputs)
+        for cell in executed.cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    return Played(
+        run,
+        "".join(step.status[0] for step in run.steps),
+        [step.reason for step in run.steps],
+        shown,
+    )
+
+
+def _text(outputs: list[dict]) -> str:
+    found = [
+        output.text
+        if output.output_type == "stream"
+        else f"{output.ename}: {output.evalue}"
+        if output.output_type == "error"
+        else output.data.get("text/plain", "")
+        for output in outputs
+    ]
+    return "".join(found).rstrip("\n")

@@ -201,6 +201,11 @@ def test_the_folder_of_a_run_is_ignored():
     assert first(left, right, folders=("/tmp/a", "/tmp/b")) is None
 
 
+def test_the_order_of_keys_in_json_is_not_kept_by_files():
+    left, right = ({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1})
+    assert first([shown(application_json=left)], [shown(application_json=right)]) is None
+
+
 def test_models_of_widgets_are_ignored():
     view = "application/vnd.jupyter.widget-view+json"
     left, right = (

@@ -1,6 +1,8 @@
 # ruff: noqa: E501
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,9 @@ from pipelines_support import notebook
 
 from mlops_jupyter.errors import InvalidInput
 from mlops_jupyter.pipelines.analysis import analyse, uses
-from mlops_jupyter.pipelines.source import check_syntax
+from mlops_jupyter.pipelines.magic import PYTHON_LINES, Magic, cell_events, line_events
+from mlops_jupyter.pipelines.predictions import predict
+from mlops_jupyter.pipelines.source import automagic, check_syntax, parse
 from mlops_jupyter.pipelines.steps import cut
 
 
@@ -44,13 +48,13 @@ FLOW = {
     "subscript store": (["d = {}", "d['a']['b'] = 1", "d"], {2: {1: "d"}, 3: {2: "d"}}),
     "subscript read": (["d = {}", "d['a']", "d"], {2: {1: "d"}, 3: {1: "d"}}),
     "method call": (["d = []", "d.append(1)", "d"], {2: {1: "d"}, 3: {2: "d"}}),
-    "chained call": (["d = 1", "d.a[0].b().c()", "d"], {2: {1: "d"}, 3: {2: "d"}}),
+    "chained call": (["d = f", "d.a[0].b().c()", "d"], {2: {1: "d"}, 3: {2: "d"}}),
     "module calls change nothing": (
         ["import numpy as np", "a = np.ones(3)", "b = np.zeros(2)"],
         {2: {1: "np"}, 3: {1: "np"}},
     ),
     "delete item": (["d = {1: 2}", "del d[1]", "d"], {2: {1: "d"}, 3: {2: "d"}}),
-    "delete name": (["a = 1", "del a", "a = 2", "a"], {4: {3: "a"}}),
+    "delete name": (["a = 1", "del a", "a = 2", "a"], {2: {1: "a"}, 4: {3: "a"}}),
     "tuple and starred": (["a, (b, *c) = 1, (2, 3)", "c", "b"], {2: {1: "c"}, 3: {1: "b"}}),
     "swap": (["a = 1", "b = 2", "a, b = b, a", "a"], {3: {1: "a", 2: "b"}, 4: {3: "a"}}),
     "branch may bind": (
@@ -143,7 +147,7 @@ FLOW = {
     "cell magics": (["a = 1", "%%time\nb = a", "%%capture out\nc = b", "out, c"], {2: {1: "a"}, 3: {2: "b"}, 4: {3: "c out"}}),
     "timeit binds nothing": (["a = 1", "%%timeit\nb = a\na = 2", "a"], {2: {1: "a"}, 3: {1: "a"}}),
     "foreign cells": (["a = 1", "%%bash --out text\necho a = $a", "a, text"], {3: {1: "a", 2: "text"}}),
-    "harmless magics": (["a = 1", "%matplotlib inline", "pip install x", "a?", "a"], {5: {1: "a"}}),
+    "harmless magics": (["a = 1", "%matplotlib inline", "pip install x", "a?", "a"], {4: {1: "a"}, 5: {1: "a"}}),
 }  # fmt: skip
 
 
@@ -159,14 +163,11 @@ def test_data_flow(case):
         "exec('b = a')",
         "eval('a')",
         "globals()['b'] = 1",
-        "from math import *",
         "%run other.py",
-        "%%sql\nselect 1",
+        "%%unheard\nof",
         "get_ipython().run_cell('b = a')",
         "ip = get_ipython()",
         "locals()",
-        "x = _ + 1",
-        "Out[1]",
         "def f(): exec('b = 1')\nf()",
     ],
 )
@@ -236,6 +237,7 @@ def test_files_have_a_last_writer_and_names_that_change_are_no_paths():
         ("return 1", 1, "return"),
         ("x = 1\n\nbreak", 3, "break"),
         ("x = '\0'", None, "null"),
+        ("ls = = 1", 1, "ls = = 1"),
     ],
 )
 def test_syntax_errors_name_file_cell_and_line(cell, line, words):
@@ -314,8 +316,223 @@ def test_straight_line_code_needs_what_a_trace_shows(steps):
 
 def test_uses():
     found = use("import os\na = b\nif c:\n    d = a\nb.append(1)\ne += 1")
-    assert found.reads == {"b", "c", "e"}
+    assert found.reads.keys() == {"b", "c", "e"}
     assert found.binds == {"os", "a", "e"}
     assert found.may_bind == {"d"}
-    assert found.mutates == {"b", "e"}
-    assert not found.barrier
+    assert found.mutates == {"b", "d", "e"}
+    assert not found.everything
+    assert not found.anything
+
+
+def why(*cells):
+    """``{step: {needed step: reasons}}`` by the cells' places, from 1."""
+    made = notebook(*cells)
+    steps = cut(made)
+    place = {step.name: number for number, step in enumerate(steps, 1)}
+    return {
+        place[step.name]: {place[need.step]: need.why for need in step.needs}
+        for step in analyse(made, steps)
+        if step.needs
+    }
+
+
+WHY = {
+    "read": (["a = 1", "a"], {1: ["reads a, which cell-1 binds"]}),
+    "may bind": (["if x: a = 1", "a"], {1: ["reads a, which cell-1 may bind"]}),
+    "changed": (["a = []", "a.append(1)", "a"], {2: ["reads a, which cell-2 changes"]}),
+    "changed by another name": (
+        ["a = []", "b = a", "b.append(1)", "a"],
+        {3: ["reads a, which cell-3 changes"]},
+    ),
+    "through a function": (
+        ["limit = 1", "def clean(): return limit", "clean()"],
+        {1: ["calls clean(), which reads limit"], 2: ["reads clean, which cell-2 binds"]},
+    ),
+    "through two functions": (
+        ["limit = 1", "def clean(): return limit\ndef run(): clean()", "run()"],
+        {
+            1: ["calls run(), which calls clean(), which reads limit"],
+            2: ["reads run, which cell-2 binds", "calls run(), which reads clean"],
+        },
+    ),
+    "through an instance": (
+        ["k = 1", "class A:\n    def f(self): return k\no = A()", "o.f()"],
+        {1: ["uses o, which reads k"], 2: ["reads o, which cell-2 binds"]},
+    ),
+    "a file": (
+        ["import pandas as pd", "open('x.csv', 'w')", "pd.read_csv('./x.csv')"],
+        {1: ["reads pd, which cell-1 binds"], 2: ["reads x.csv, which cell-2 writes"]},
+    ),
+    "exec": (["a = 1", "exec(s)"], {1: ["exec() may read anything"]}),
+    "after exec": (
+        ["a = 1", "exec(s)", "a"],
+        {2: ["exec() may bind anything", "reads a, which cell-2 may bind"]},
+    ),
+    "a star import": (
+        ["from math import *", "sin(1)"],
+        {1: ["reads sin, which cell-1 may bind (from math import *)"]},
+    ),
+    "an earlier result": (["1", "_"], {1: ["_ looks back at earlier cells"]}),
+    "random numbers": (
+        ["import random", "random.seed(0)", "random.random()", "random.random()"],
+        {
+            1: ["reads random, which cell-1 binds"],
+            3: ["goes on drawing Python's random numbers after cell-3"],
+        },
+    ),
+    "seeded anew": (
+        ["import random", "random.random()", "random.seed(0)\nrandom.random()"],
+        {1: ["reads random, which cell-1 binds"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WHY)
+def test_every_need_has_its_reasons(case):
+    cells, expected = WHY[case]
+    found = why(*cells)
+    assert found[len(cells)] == expected
+    assert all(reasons for needed in found.values() for reasons in needed.values())
+
+
+NOTES = {
+    "exec(x)": "barrier: exec() may read and bind anything",
+    "def f(): exec(x)\nf()": "barrier: exec() in f() may read and bind anything",
+    "df.query(q)": "needs all steps before it: df.query() of a text made at run time may read anything",
+    "from math import *": "may bind more names: from math import *",
+    "_": "needs all steps before it in one kernel: _ looks back",
+    "%matplotlib inline": "runs again in every new kernel: %matplotlib inline",
+    "%cd x": "changes the working folder",
+    "a = 1": None,
+}
+
+
+@pytest.mark.parametrize("cell", NOTES)
+def test_what_is_special_about_a_step_is_noted(cell):
+    made = notebook("x = q = df = 1", cell)
+    assert NOTES[cell] in [*analyse(made, cut(made))[1].notes, None]
+    assert (NOTES[cell] is None) == (not analyse(made, cut(made))[1].notes)
+
+
+PYTHON_2 = {
+    "x = 1\nprint 'hello'": (2, "print statement"),
+    "if a: print b": (1, "print statement"),
+    "print a, b % c": (1, "print statement"),
+    "print ['a']\nprint 'x'": (1, "print statement"),
+    "print >>f, x": (1, "print statement"),
+    "%%time\nprint 3": (2, "print statement"),
+    "try:\n    f()\nexcept E, e:\n    pass": (3, "`except Error, name`"),
+    "x = `y`": (1, "backticks"),
+    "exec 'x = 1'": (1, "exec statement"),
+    "exec code in names": (1, "exec statement"),
+    "raise E, 'x'": (1, "`raise Error, message`"),
+    "a <> b": (1, "the operator <>"),
+    "x = 10L": (1, "a long integer"),
+    "x = 0777": (1, "an octal number"),
+    "ur'x'": (1, "a ur'' string"),
+    "def f((a, b)): pass": (1, "a tuple parameter"),
+    "lambda (a, b): a": (1, "a tuple parameter"),
+}
+
+
+@pytest.mark.parametrize("cell", PYTHON_2)
+def test_python_2_is_refused_as_such(cell):
+    if cell.startswith("try") and sys.version_info >= (3, 14):
+        pytest.skip("Python 3.14 reads it as a tuple of two errors")
+    line, words = PYTHON_2[cell]
+    made = notebook("# Title", "ok = 1", cell)
+    with pytest.raises(InvalidInput) as caught:
+        check_syntax(made, cut(made), "train.ipynb")
+    start = f"train.ipynb, cell 3, line {line}: Python 2 code ({words}): "
+    assert caught.value.message.startswith(start)
+    assert "2to3" in caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = = 1",
+        "print('a'",
+        "printer x",
+        "print(1) 3",
+        "def f(a=(1, 2)): retrun 3",
+        "x = '`a` b'c",
+    ],
+)
+def test_other_errors_are_not_called_python_2(cell):
+    made = notebook(cell)
+    with pytest.raises(InvalidInput) as caught:
+        check_syntax(made, cut(made), "train.ipynb")
+    assert "Python 2" not in caught.value.message
+
+
+def test_magics_of_ipython_are_all_known():
+    from IPython.core.interactiveshell import InteractiveShell
+
+    magics = InteractiveShell().magics_manager.magics
+    for name in magics["line"]:
+        if name not in PYTHON_LINES:
+            kinds = [event.kind for event in line_events(name, "")]
+            assert not {"everything", "anything", "surroundings"} <= set(kinds) or name == "run", (
+                name
+            )
+    for name in magics["cell"]:
+        found = Magic(name, "", "")
+        kinds = [event.kind for event in cell_events(found)]
+        assert name == "code_wrap" or "everything" not in kinds, name
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_magic"),
+    [
+        ("ls", True),
+        ("ls -la", True),
+        ("pip install x", True),
+        ("cd ..", True),
+        ("who", True),
+        ("ls = 1", False),
+        ("ls, x = 1", False),
+        ("list", False),
+        ("ls.x", False),
+        ("lsx", False),
+    ],
+)
+def test_automagic_is_what_ipython_takes_for_it(cell, is_magic):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    assert ("run_line_magic" in shell.prefilter(cell)) is is_magic
+    assert (automagic(cell) is not None) is is_magic
+
+
+@pytest.mark.parametrize("kind", ["chain", "functions", "lists", "magics", "branches"])
+def test_twice_the_cells_are_read_in_about_twice_the_work(kind):
+    """Calls of Python functions are counted, not time."""
+    make = {
+        "chain": "df{0} = df{1}.copy()\ndf{0}['x'] = df{0}.groupby('a').sum()\nprint(df{0}.head())",
+        "functions": "def f{0}(x):\n    return g + x\ny{0} = f{0}(y{1})",
+        "lists": "b{0} = [b{1}[0]]\nb{0} = list(map(len, b{0}))\nb{0}.append(1)",
+        "magics": "%time x{0} = x{1}\n!ls {{x{0}}}",
+        "branches": "if c:\n    x = {0}\nelse:\n    y = x",
+    }[kind]
+
+    def work(count):
+        made = notebook("a = df0 = b0 = []", *(make.format(n, n - 1) for n in range(1, count)))
+        steps = cut(made)
+        calls = 0
+
+        def note(frame, event, argument):
+            nonlocal calls
+            calls += event == "call"
+
+        predict(made, steps[:2])
+        parse.cache_clear()
+        sys.setprofile(note)
+        try:
+            predict(made, steps)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert work(200) < 2.5 * work(100)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines_support import notebook
 
+from mlops_jupyter.errors import InvalidInput
 from mlops_jupyter.pipelines.steps import cut, slug
 
 
@@ -136,3 +137,61 @@ def test_every_running_cell_is_in_one_step_in_order(cells):
 )
 def test_slug(text, name):
     assert slug(text) == name
+
+
+def asked(*cells):
+    return [(step.cache, step.retries, step.timeout) for step in cut(notebook(*cells))]
+
+
+def test_tags_ask_for_a_cache_retries_and_a_timeout():
+    assert asked("a = 1", ("cache", "b = 1"), ("retries:2,timeout: 1.5", "c = 1")) == [
+        (False, 0, None),
+        (True, 0, None),
+        (False, 2, 1.5),
+    ]
+
+
+def test_a_step_gets_the_most_that_its_cells_ask_for():
+    cells = [("retries:1,timeout:60", "a"), ("retries:3", "b"), ("timeout:5,cache", "c"), "d"]
+    assert asked("# One", *cells) == [(True, 3, 60.0)]
+
+
+def test_cells_that_do_not_run_ask_for_nothing():
+    assert asked("# One", ("skip,retries:many", "a"), "b") == [(False, 0, None)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ("retries", "a whole number"),
+        ("retries:", "a whole number"),
+        ("retries:-1", "a whole number"),
+        ("retries:1.5", "a whole number"),
+        ("retries:many", "a whole number"),
+        ("retries:²", "a whole number"),
+        ("retries:99999", "a whole number"),
+        ("timeout", "a number of seconds"),
+        ("timeout:0", "a number of seconds"),
+        ("timeout:-3", "a number of seconds"),
+        ("timeout:1e9", "a number of seconds"),
+        ("timeout:nan", "a number of seconds"),
+        ("timeout:5 min", "a number of seconds"),
+        ("step:", "a name"),
+        ("step", "a name"),
+    ],
+)
+def test_bad_tags_are_refused_in_one_line_with_their_cell(tag, words):
+    with pytest.raises(InvalidInput) as caught:
+        cut(notebook("# Title", "a = 1", (tag, "b = 1")))
+    assert caught.value.message.startswith(f"Cell 3: the tag {tag!r} needs {words}")
+    assert "For example" in caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_a_step_magic_without_a_name_is_refused():
+    with pytest.raises(InvalidInput, match="Cell 2: '%%step' needs a name"):
+        cut(notebook("a = 1", "%%step\nb = 1"))
+
+
+def test_other_tags_mean_nothing():
+    assert asked(("steps:3,retry,cached,raises-exception", "a = 1")) == [(False, 0, None)]

@@ -167,6 +167,40 @@ export interface Sweep {
   order: 'max' | 'min';
 }
 
+/**
+ * A cell run both ways. `index` is 0-based; `steady` is false where two runs of the notebook
+ * itself differ, so that nothing can be said.
+ */
+export interface CellVerification {
+  index: number;
+  equal: boolean;
+  first_difference: string | null;
+  steady: boolean;
+}
+
+/** A final variable or a written file that differs. */
+export interface Finding {
+  name: string;
+  first_difference: string;
+  steady: boolean;
+}
+
+/**
+ * A notebook run both ways. `equal` does not count what is not steady. `seconds_notebook`,
+ * `seconds_pipeline` and `seconds_cached` are the times of the plain run and of the pipeline, cold
+ * and from the cache.
+ */
+export interface Verification {
+  notebook: string;
+  equal: boolean;
+  cells: CellVerification[];
+  variables: Finding[];
+  files: Finding[];
+  seconds_notebook: number;
+  seconds_pipeline: number;
+  seconds_cached: number;
+}
+
 /** One version of a registered model. */
 export interface ModelVersion {
   version: string;

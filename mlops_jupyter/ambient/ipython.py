@@ -81,7 +81,11 @@ class IPython(Ambient):
             found["", "class"] = None
         # What %config says of objects that do not exist yet, as the inline backend.
         sections = self._shell.config.items()
-        found["", "config"] = {k: dict(v) for k, v in sections if k not in self._configurables}
+        found["", "config"] = {
+            section: {name: _copy(value) for name, value in values.items()}
+            for section, values in sections
+            if section not in self._configurables
+        }
         return found
 
     def capture(self) -> Any:

@@ -82,7 +82,7 @@ def _parameters(given: Any) -> dict[str, Any]:
 
 def _parameter(value: Any) -> Any:
     by_key = getattr(value, "by_key", None)
-    return value if by_key is None else ("cycler", list(by_key().items()))
+    return value if by_key is None else ("cycler", sorted(by_key().items()))
 
 
 def _cycler(value: Any) -> Any:

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from .. import pipelines
 from ..errors import InvalidInput
-from ..models import Pipeline, PipelineRun, Sweep
+from ..models import Pipeline, PipelineRun, Sweep, Verification
 from ..pipelines import secrets, sweeps
 from ..pipelines.failures import Failure
 from ..pipelines.reports import Reports
@@ -19,6 +19,7 @@ from ..redaction import Redactor
 from ..workspace import Workspace
 from ._app import Screen, app, noun, screen, verb
 from ._text import coloured, seconds
+from .contract import NotebookCommand
 
 pipeline = noun("pipeline", "Notebooks as pipelines.")
 
@@ -114,7 +115,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@verb(pipeline, "run", short_help="Run a notebook as a pipeline.")
+@verb(pipeline, "run", cls=NotebookCommand, short_help="Run a notebook as a pipeline.")
 @click.argument("notebook")
 @_options
 def run(
@@ -230,6 +231,32 @@ def _sweep(
         if (so_far := following.reports.sweep) is not None and so_far.runs:
             screen().show(so_far)
         raise
+
+
+@verb(pipeline, "verify", short_help="Run a notebook both ways and compare.")
+@click.argument("notebook")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")
+@click.option("--param-env", multiple=True, metavar="NAME[=VARIABLE]")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
+def verify(
+    workspace: Workspace,
+    notebook: str,
+    parameters: tuple[tuple[str, str], ...],
+    param_env: tuple[str, ...],
+    workers: int,
+) -> Verification:
+    """Run NOTEBOOK top to bottom and as a pipeline, cold and from the cache, in copies of its
+    project, and compare displayed outputs, final variables and files; exit code 1 if they
+    differ."""
+    from ..pipelines.verify import verify as compare
+
+    return compare(
+        workspace,
+        workspace.resolve(notebook, "notebook"),
+        dict(parameters),
+        workers=workers,
+        secrets=secrets.parse(param_env),
+    )
 
 
 app.add_command(run)

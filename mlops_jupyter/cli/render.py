@@ -33,6 +33,7 @@ from ..models import (
     StepResult,
     Sweep,
     Tour,
+    Verification,
 )
 from ._steps import step_lines
 from ._text import clock, coloured, figures, number, seconds, table, text
@@ -48,6 +49,8 @@ def failed(result: Any) -> bool:
         return result.status != "ok"
     if isinstance(result, AuditVerdict | Doctor):
         return bool(result.problems)
+    if isinstance(result, Verification):
+        return not result.equal
     return False
 
 
@@ -264,6 +267,12 @@ def _report(console: Console, report: Report) -> None:
         console.print(f"Alert {report.alert}")
 
 
+def _verification(console: Console, result: Verification) -> None:
+    from ..pipelines.verify import report
+
+    console.print(report(result), highlight=False, markup=False)
+
+
 def _verdict(console: Console, result: AuditVerdict | Doctor) -> None:
     for line in result.facts:
         console.print(escape(line))
@@ -335,6 +344,7 @@ def _tour(console: Console, tour: Tour) -> None:
 
 _SINGLE: dict[type, Callable[[Console, Any], None]] = {
     AuditVerdict: _verdict,
+    Verification: _verification,
     CacheSummary: _cache,
     Doctor: _verdict,
     LabelsAdded: _labels,

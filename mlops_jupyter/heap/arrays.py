@@ -1,13 +1,13 @@
-"""numpy arrays and what pandas keeps in them: memory that several values may share.
+"""numpy arrays: memory that several values may share.
 
-An array that owns its memory goes out of band; a view is a view of its owner again. pandas' blocks
-may share memory with each other only where pandas itself keeps track of it (copy on write), which
-does not survive pickling: those are copied.
+An array that owns its memory is stored as that memory, in the layout it has; a view is a view of its
+owner again.
 """
 
 from __future__ import annotations
 
 import sys
+from pickle import PickleBuffer
 from typing import Any
 
 from .bundle import Unstorable
@@ -20,7 +20,7 @@ def numpy() -> Any:
 
 
 def owner_of(array: Any) -> tuple[Any, Any]:
-    """The array that owns an array's memory, and what owns it in turn where that is a bytearray.
+    """The array that owns an array's memory, and the bytearray that owns it in turn, if one does.
 
     Raises
     ------
@@ -28,19 +28,78 @@ def owner_of(array: Any) -> tuple[Any, Any]:
         If something else does, from where it could be changed.
     """
     np = numpy()
-    owner = array
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    base = owner.base
+    owner, base = array, array.base
+    while True:
+        if type(base).__name__ == "DummyArray":  # numpy.lib.stride_tricks
+            base = base.base
+        if not isinstance(base, np.ndarray):
+            break
+        owner, base = base, base.base
     while isinstance(base, memoryview):
         base = base.obj
-    if base is None or isinstance(base, bytes | Mapped) or not owner.flags.writeable:
+    if base is None or isinstance(base, bytes | Mapped):
         return owner, None
     if isinstance(base, bytearray):
         return owner, base
-    if type(base).__module__.partition(".")[0] in ("pyarrow", "pandas", "scipy"):
+    if type(base).__module__.partition(".")[0] == "pyarrow" and not owner.flags.writeable:
         return owner, None
     raise Unstorable(f"an array in the memory of a {type(base).__name__}")
+
+
+def reduce_array(array: Any, apart: bool = False) -> tuple[tuple[Any, ...], PickleBuffer | None]:
+    """An array with memory of its own (``apart``: that gets some); and its memory, if it is stored
+    as such.
+
+    Raises
+    ------
+    Unstorable
+        If its layout cannot be had again.
+    """
+    frozen = not array.flags.writeable
+    if array.dtype.hasobject:
+        if frozen or not (array.flags.c_contiguous or array.flags.f_contiguous):
+            raise Unstorable("an array of objects with a layout of its own")
+        return array.__reduce__(), None
+    if not array.nbytes:
+        return (make_array, (b"", array.dtype, array.shape, None, not frozen)), None
+    memory = PickleBuffer(_bytes_of(array))
+    immutable = not apart and frozen and array.base is not None and not _is_mapped(array)
+    args = (memory, array.dtype, array.shape, array.strides, not frozen, immutable)
+    return (make_array, args), memory
+
+
+def _is_mapped(array: Any) -> bool:
+    base = array.base
+    return isinstance(base, memoryview) and isinstance(base.obj, Mapped) and not base.readonly
+
+
+def _bytes_of(array: Any) -> Any:
+    """The memory of an array, in the order in which it lies there."""
+    axes = sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], axis))
+    straight = array.transpose(axes)
+    if not straight.flags.c_contiguous:
+        raise Unstorable("an array in scattered memory")
+    return straight.reshape(-1).view("u1")
+
+
+def make_array(
+    memory: Any, dtype: Any, shape: Any, strides: Any, writeable: bool, immutable: bool = False
+) -> Any:
+    """What :func:`reduce_array` took apart."""
+    np = sys.modules["numpy"]
+    if strides is None:
+        made = np.empty(shape, dtype)
+    elif isinstance(memory, bytes | bytearray):
+        made = np.ndarray(shape, dtype, bytes(memory) if immutable else memory, 0, strides)
+        if not immutable:
+            made = made.copy(order="K")
+    else:
+        made = np.ndarray(
+            shape, dtype, memoryview(memory).toreadonly() if immutable else memory, 0, strides
+        )
+    if not immutable:
+        made.flags.writeable = writeable
+    return made
 
 
 def reduce_view(array: Any, owner: Any) -> tuple[Any, ...]:
@@ -51,9 +110,12 @@ def reduce_view(array: Any, owner: Any) -> tuple[Any, ...]:
     Unstorable
         If it cannot be made again as one.
     """
-    if array.dtype.hasobject or not (owner.flags.c_contiguous or owner.flags.f_contiguous):
-        raise Unstorable("a view of an array of objects or of scattered memory")
     start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    if array.dtype.hasobject or owner.dtype.hasobject:
+        contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
+        steps = (start, *array.strides)
+        if array.dtype != owner.dtype or not contiguous or any(n % owner.itemsize for n in steps):
+            raise Unstorable("a view of an array of objects")
     return make_view, (
         owner,
         start,
@@ -64,52 +126,39 @@ def reduce_view(array: Any, owner: Any) -> tuple[Any, ...]:
     )
 
 
-def make_view(
-    owner: Any, start: int, shape: Any, strides: Any, dtype: Any, writeable: bool
-) -> Any:
+def make_view(owner: Any, start: int, shape: Any, strides: Any, dtype: Any, writeable: bool) -> Any:
     """What :func:`reduce_view` took apart."""
     np = sys.modules["numpy"]
-    flat = owner.reshape(-1, order="A").view("u1") if owner.size else owner
-    low = start + sum(min(0, (n - 1) * s) for n, s in zip(shape, strides, strict=True))
-    if 0 in shape or not owner.size:
-        made = np.empty(shape, dtype)
-    else:
-        made = np.ndarray(shape, dtype, flat[low:], start - low, strides)
-    made.flags.writeable = writeable
+    held = bool(owner.flags.writeable)
+    if writeable and not held:
+        owner.flags.writeable = True
+    try:
+        if 0 in shape or not owner.nbytes:
+            flat = owner.reshape(-1)[:0] if dtype.hasobject else _bytes_of(owner)[:0].view(dtype)
+            made = flat.reshape(shape)
+        elif dtype.hasobject:
+            flat = owner.reshape(-1, order="A")[start // owner.itemsize :]
+            made = np.lib.stride_tricks.as_strided(flat, shape, strides)
+        else:
+            low = start + sum(min(0, (n - 1) * s) for n, s in zip(shape, strides, strict=True))
+            made = np.ndarray(shape, dtype, _bytes_of(owner)[low:], start - low, strides)
+        if made.flags.writeable != writeable:
+            made.flags.writeable = writeable
+    finally:
+        if writeable and not held:
+            owner.flags.writeable = False
     return made
 
 
-class Copied:
-    """Values of a pandas object, which get memory of their own."""
+def reduce_subclass(array: Any) -> tuple[Any, ...]:
+    """An array of another kind (matrix, masked, records), as it pickles itself.
 
-    def __init__(self, values: Any) -> None:
-        self.values = values
-
-
-def memory_of(values: Any) -> list[Any]:
-    """The arrays in which pandas' values are kept, as far as they are numpy's."""
-    np = numpy()
-    if isinstance(values, np.ndarray):
-        return [values]
-    found = (getattr(values, name, None) for name in ("_ndarray", "_data", "_mask"))
-    return [array for array in found if isinstance(array, np.ndarray)]
-
-
-def is_block(thing: Any) -> bool:
-    """Whether it is one of pandas' blocks."""
-    kind = type(thing)
-    return kind.__module__ == "pandas.core.internals.blocks" and hasattr(thing, "mgr_locs")
-
-
-def is_index(thing: Any) -> bool:
-    """Whether it is a pandas index."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(thing, getattr(pandas, "Index", ()))
-
-
-def copy_on_write() -> bool:
-    """Whether pandas objects never see each other's writes."""
-    pandas = sys.modules["pandas"]
-    if int(pandas.__version__.partition(".")[0]) >= 3:
-        return True
-    return bool(pandas.get_option("mode.copy_on_write"))
+    Raises
+    ------
+    Unstorable
+        If it would come back with another layout.
+    """
+    if not array.flags.writeable or not (array.flags.c_contiguous or array.flags.f_contiguous):
+        raise Unstorable(f"a {type(array).__name__} with a layout of its own")
+    reduced: tuple[Any, ...] = array.__reduce__()
+    return reduced

@@ -7,9 +7,9 @@ that a comment added above a function does not make another function of it.
 
 from __future__ import annotations
 
-import abc
-import enum
+import importlib
 import os
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -19,16 +19,11 @@ from cloudpickle import cloudpickle
 
 from .bundle import EVERYTHING, Unstorable
 
-_METACLASSES = {type, abc.ABCMeta, enum.EnumMeta, type(__import__("typing").Protocol)}
 _REFLECTIVE = frozenset(
     {"exec", "eval", "globals", "vars", "dir", "locals", "_getframe", "currentframe", "get_ipython"}
 )
 _OPTIMIZED = 0x1
 _PLACE = "<cell>"
-
-
-class Empty:
-    """Stands for a cell's missing content."""
 
 
 def by_value(thing: Any) -> bool:
@@ -138,14 +133,15 @@ def fill_cell(cell: Any, state: tuple[Any]) -> None:
 
 
 def reduce_function(function: types.FunctionType, namespace: dict[str, Any]) -> tuple[Any, ...]:
-    """A function without its globals: it gets the kernel's own again.
+    """A function without its globals: it gets those of the kernel again, or of its module.
 
     Raises
     ------
     Unstorable
-        If its globals are not the notebook's.
+        If its globals are neither.
     """
-    if function.__globals__ is not namespace:
+    module = home_of(function, namespace)
+    if module is None:
         raise Unstorable(f"the function {function.__qualname__} has globals of its own")
     state = {
         "__qualname__": function.__qualname__,
@@ -155,8 +151,28 @@ def reduce_function(function: types.FunctionType, namespace: dict[str, Any]) -> 
         "__doc__": function.__doc__,
         "__module__": function.__module__,
     }
-    args = (function.__code__, function.__name__, function.__closure__)
+    args = (function.__code__, function.__name__, function.__closure__, module)
     return make_function, args, (state, dict(vars(function))), None, None, fill_function
+
+
+def home_of(function: types.FunctionType, namespace: dict[str, Any]) -> str | None:
+    """Whose globals a function has: ``""`` for the kernel's, a module's name, or ``None``."""
+    if function.__globals__ is namespace:
+        return ""
+    name = function.__globals__.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) and name != "__main__" else None
+    return name if module is not None and vars(module) is function.__globals__ else None
+
+
+def reduce_method(method: types.MethodType) -> tuple[Any, ...]:
+    """A bound method: by its name where its owner has it under that name."""
+    owner, name = method.__self__, getattr(method.__func__, "__name__", None)
+    if isinstance(name, str) and name not in getattr(owner, "__dict__", {}):
+        kinds = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
+        found = next((vars(kind)[name] for kind in kinds if name in vars(kind)), None)
+        if getattr(found, "__func__", found) is method.__func__:
+            return getattr, (owner, name)
+    return types.MethodType, (method.__func__, owner)
 
 
 class Namespace:
@@ -165,9 +181,10 @@ class Namespace:
     current: dict[str, Any] = {}  # noqa: RUF012  # set by the heap of this process
 
 
-def make_function(code: types.CodeType, name: str, closure: Any) -> types.FunctionType:
-    """A function in the kernel's namespace."""
-    return types.FunctionType(code, Namespace.current, name, None, closure)
+def make_function(code: types.CodeType, name: str, closure: Any, module: str) -> types.FunctionType:
+    """A function with the kernel's globals, or with a module's."""
+    names = vars(importlib.import_module(module)) if module else Namespace.current
+    return types.FunctionType(code, names, name, None, closure)
 
 
 def fill_function(function: types.FunctionType, state: tuple[dict[str, Any], Any]) -> None:
@@ -176,26 +193,3 @@ def fill_function(function: types.FunctionType, state: tuple[dict[str, Any], Any
     for name, value in slots.items():
         setattr(function, name, value)
     vars(function).update(own)
-
-
-# --- classes --------------------------------------------------------------------------------------
-
-
-def reduce_class(kind: type) -> tuple[Any, ...]:
-    """A class by value.
-
-    Raises
-    ------
-    Unstorable
-        If making a class runs code (a metaclass, ``__init_subclass__``), which would do it again.
-    """
-    if type(kind) not in _METACLASSES:
-        raise Unstorable(f"the class {kind.__qualname__} has the metaclass {type(kind).__name__}")
-    for base in kind.__mro__[1:]:
-        hook = vars(base).get("__init_subclass__")
-        if hook is not None and by_value(getattr(hook, "__func__", hook)):
-            raise Unstorable(f"making the class {kind.__qualname__} runs code")
-    made = cloudpickle._dynamic_class_reduce(kind)
-    args = list(made[1])
-    args[-2] = None  # cloudpickle's random number of the class
-    return (made[0], tuple(args), *made[2:])

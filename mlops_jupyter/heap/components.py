@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from . import arrays
 from .pickling import Pickled
+
+#: To be pickled with pandas objects keeping the memory that they share with arrays.
+TOGETHER = "together"
 
 
 def components(found: Mapping[str, Pickled]) -> list[list[str]]:
@@ -19,17 +21,12 @@ def components(found: Mapping[str, Pickled]) -> list[list[str]]:
         return root
 
     holder: dict[int, str] = {}
-    copiers: dict[int, str] = {}
     for root, pickled in found.items():
-        for id_ in (*pickled.shared, *pickled.raw):
+        for id_ in (*pickled.shared, *pickled.raw, *pickled.alone):
             parent[top(root)] = top(holder.setdefault(id_, root))
     for root, pickled in found.items():
-        for id_ in pickled.copied:
-            if id_ in holder:
-                parent[top(root)] = top(holder[id_])
-            other = copiers.setdefault(id_, root)
-            if other != root and not _independent():
-                parent[top(root)] = top(other)
+        for id_ in pickled.copied & holder.keys():
+            parent[top(root)] = top(holder[id_])
     for cycle in _cycles({root: pickled.refs & set(found) for root, pickled in found.items()}):
         for root in cycle:
             parent[top(root)] = top(cycle[0])
@@ -39,27 +36,23 @@ def components(found: Mapping[str, Pickled]) -> list[list[str]]:
     return [sorted(group) for group in groups.values()]
 
 
-def _independent() -> bool:
-    """Whether pandas objects with the same memory never see each other's writes."""
-    return arrays.copy_on_write()
-
-
 def conflict(group: Iterable[Pickled]) -> str:
-    """Why a group cannot be stored together, if it cannot."""
-    raw: set[int] = set()
+    """Why a group cannot be stored, if it cannot; :data:`TOGETHER` if it can be, so."""
+    used: set[int] = set()
     copied: set[int] = set()
-    twice = False
+    alone: dict[int, int] = {}
     for pickled in group:
         if pickled.why:
             return pickled.why
-        twice |= bool(copied & pickled.copied)
-        raw |= pickled.raw | pickled.shared
+        for memory, user in pickled.alone.items():
+            if alone.setdefault(memory, user) != user:
+                return "values that share memory in a way of their own"
+        used |= pickled.raw | pickled.shared
         copied |= pickled.copied
-    if raw & copied:
-        return "an array in the memory of a data frame"
-    if twice and not _independent():
-        return "pandas objects that may see each other's writes"
-    return ""
+    for memory, user in alone.items():
+        if memory in copied or (memory in used and memory != user):
+            return "values that share memory in a way of their own"
+    return TOGETHER if used & copied else ""
 
 
 def _cycles(edges: Mapping[str, set[str]]) -> list[list[str]]:

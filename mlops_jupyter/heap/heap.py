@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
-import types
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,23 +11,25 @@ from blake3 import blake3
 
 from ..blobs import Blobs
 from ..errors import MLOpsError, Unavailable
-from . import code
+from . import code, refusals
 from .bundle import Bundle, Changes
-from .components import components, conflict
-from .mapped import map_file
-from .pickling import ATOMS, Pickled, Resolver, load, probe
+from .components import TOGETHER, components, conflict
+from .lineages import Lineages
+from .mapped import address, map_file
+from .names import ATOMS, Binding, Names
+from .pickling import Pickled, Resolver, Setting, load, probe
+from .quiet import quiet
 from .walk import walk
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_IPYTHON = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[io]h|_dh|In|Out|__\w+__")
-_MAGIC = b"mlops-heap-1\n"
+_MAGIC = b"mlops-heap-2\n"
 
 
 @dataclass
 class _Held:
-    """A version that is here, and its digest when pickled in this process."""
+    """A version that is here, and its digest when pickled in this process ("": not known yet)."""
 
     bundle: Bundle
     digest: str
@@ -56,32 +56,28 @@ class Heap:
     ) -> None:
         self._shell = shell
         self._space: dict[str, Any] = shell.user_ns
+        self._names = Names(shell)
         self._blobs = blobs
         self._refuse = refuse
-        self._initial = dict(self._space)
         self._held: dict[str, _Held] = {}
-        self._before: dict[str, Any] = {}
-        self._code: dict[str, Any] = {}  # lineage to function or class
-        self._lineages: dict[int, str] = {}
-        self._known: set[str] = set()
+        self._before: dict[str, Binding] = {}
+        self._lineages = Lineages(self._space)
         self._wanted: dict[str, Bundle] = {}
+        self._loaded: list[Any] = []  # code that nothing else may refer to yet
         self.mark()
-
-    def _visible(self) -> dict[str, Any]:
-        initial, missing = self._initial, object()
-        return {
-            name: value
-            for name, value in self._space.items()
-            if initial.get(name, missing) is not value and not _IPYTHON.fullmatch(name)
-        }
 
     def mark(self) -> None:
         """Remember what each name is bound to, before a step."""
-        self._before = self._visible()
+        self._before = {name: Binding(value) for name, value in self._names.visible().items()}
 
     def held(self) -> dict[str, str]:
         """Name or lineage to the version that is here."""
+        self._forget_dead()
         return {root: held.bundle.token for root, held in self._held.items()}
+
+    def _forget_dead(self) -> None:
+        for root in [root for root in self._held if "#" in root and root not in self._lineages]:
+            del self._held[root]
 
     # --- after a step -------------------------------------------------------------------------
 
@@ -91,26 +87,26 @@ class Heap:
         Parameters
         ----------
         touched:
-            Names and lineages that the step may have reached; ``None``: all.
+            Names and lineages that the step may have reached, also by reading them; ``None``: all.
         label:
             Goes into the versions of live bundles.
         """
-        now = self._visible()
-        missing = object()
+        now = self._names.visible()
         before = self._before
-        bound = [name for name, value in now.items() if before.get(name, missing) is not value]
+        same = {name for name, kept in before.items() if name in now and kept.holds(now[name])}
+        bound = [name for name in now if name not in same]
         deleted = tuple(sorted(name for name in before if name not in now))
-        changed: list[Bundle] = []
-        self._adopt(bound, now)
-        roots = self._roots(bound, deleted, now, touched)
-        found = {root: self._probe(root, now) for root in roots}
-        for group in components(found):
-            bundle = self._version(group, found, now, label)
-            if bundle is not None:
-                changed.append(bundle)
+        for name in sorted(bound):
+            self._lineages.adopt(name, now[name])
+        self._forget_dead()
+        work = _Collection(self, now, label)
+        with quiet():
+            changed = work.changed(self._roots(bound, deleted, now, touched))
         for name in deleted:
             self._held.pop(name, None)
-        self._before = now
+        self._before = {
+            name: before[name] if name in same else Binding(value) for name, value in now.items()
+        }
         return Changes(tuple(changed), deleted)
 
     def _roots(
@@ -122,120 +118,24 @@ class Heap:
     ) -> list[str]:
         """Names and lineages whose content has to be looked at."""
         fresh = set(bound)
-        reached = set(now) | set(self._code) if touched is None else set(touched)
-        pending = [*fresh, *(root for root in reached if root in now or root in self._code)]
-        pending += [name for name in deleted if name in self._held]
+        lineages = self._lineages
+        reached = {*now, *lineages} if touched is None else set(touched)
+        pending = [*fresh, *reached, *(name for name in deleted if name in self._held)]
         found: set[str] = set()
         while pending:
             root = pending.pop()
             if root in found:
                 continue
-            if root in now and root not in fresh and isinstance(now[root], ATOMS):
-                if root in self._held and len(self._held[root].bundle.names) == 1:
+            held = self._held.get(root)
+            if held is not None and root in now and root not in fresh:
+                if isinstance(now[root], ATOMS) and len(held.bundle.names) == 1:
                     continue
             found.add(root)
-            if (held := self._held.get(root)) is not None:
+            if held is not None:
                 pending += [*held.bundle.names, *held.bundle.refs]
-            if root in now and (lineage := self._lineages.get(id(now[root]))) is not None:
+            if root in now and (lineage := lineages.of(now[root])) is not None:
                 pending.append(lineage)
-        return sorted(root for root in found if root in now or root in self._code)
-
-    def _adopt(self, bound: Iterable[str], now: dict[str, Any]) -> None:
-        """Give functions and classes that the notebook bound to a name their lineage."""
-        for name in sorted(bound):
-            value = now[name]
-            if id(value) in self._lineages or not isinstance(value, type | types.FunctionType):
-                continue
-            if not code.by_value(value) or (
-                isinstance(value, types.FunctionType) and value.__globals__ is not self._space
-            ):
-                continue
-            first = lineage = f"{name}#{code.fingerprint(value)}"
-            number = 1
-            while lineage in self._code or lineage in self._known:
-                number += 1
-                lineage = f"{first}.{number}"
-            self._code[lineage], self._lineages[id(value)] = value, lineage
-
-    def _value(self, root: str, now: dict[str, Any]) -> Any:
-        return self._code[root] if root in self._code else now[root]
-
-    def _probe(self, root: str, now: dict[str, Any]) -> Pickled:
-        value = self._value(root, now)
-        own = {id_: name for id_, name in self._lineages.items() if name != root}
-        found = probe(value, self._shell, own if root in self._code else self._lineages)
-        if found.why:
-            skipped = frozenset(id_ for id_, name in self._lineages.items() if name != root)
-            reached = walk(value, self._shell, skipped)
-            reached.why = found.why
-            reached.refs = found.refs | {
-                name for id_, name in self._lineages.items() if id_ in reached.shared
-            }
-            reached.globals |= found.globals
-            return reached
-        return found
-
-    def _version(
-        self, group: list[str], found: dict[str, Pickled], now: dict[str, Any], label: str
-    ) -> Bundle | None:
-        """The new version of a component, or ``None`` if it is the one that is held."""
-        names = tuple(group)
-        members = [found[root] for root in group]
-        held = self._held.get(names[0])
-        same = held is not None and held.bundle.names == names
-        why = conflict(members)
-        pickled = members[0]
-        if not why and len(group) > 1:
-            values = {root: self._value(root, now) for root in group}
-            own = {id_: name for id_, name in self._lineages.items() if name not in values}
-            pickled = probe(values, self._shell, own)
-            why = pickled.why
-        refs = tuple(sorted(set().union(*(member.refs for member in members)) - set(names)))
-        free = tuple(sorted(set().union(*(member.globals for member in members))))
-        bundle = Bundle(names, "", True, refs=refs, globals=free)
-        digest = ""
-        if not why:
-            try:
-                bundle, digest = self._store(bundle, pickled, held if same else None)
-            except OSError as error:
-                why = f"could not be stored: {error.strerror or error}"
-            except MLOpsError as error:
-                why = f"could not be stored: {error}"
-            except _Refused:
-                why = "it holds a secret"
-        if why:
-            token = f"live:{label}:{names[0]}"
-            bundle = replace(bundle, token=token, stored=False, size=0, why=why[:200])
-        elif same and held is not None and held.bundle.token == bundle.token:
-            return None
-        for root in names:
-            self._held[root] = _Held(bundle, digest)
-        return bundle
-
-    def _store(
-        self, bundle: Bundle, pickled: Pickled, held: _Held | None
-    ) -> tuple[Bundle, str]:
-        """Put a component into the blob store; its version, and its digest in this process."""
-        keys, size = [], len(pickled.stream)
-        for buffer in pickled.buffers:
-            raw = buffer.raw()
-            if self._refuse is not None and self._refuse(raw):
-                raise _Refused
-            keys.append((self._blobs.put(raw), raw.readonly))
-            size += raw.nbytes
-        digest = blake3(pickled.stream)
-        digest.update(repr((bundle.names, keys)).encode())
-        token = digest.hexdigest()
-        if held is not None and held.digest == token:
-            return held.bundle, token
-        if self._refuse is not None and self._refuse(pickled.stream):
-            raise _Refused
-        manifest = _MAGIC + pickle.dumps((pickled.stream, pickled.lines, keys), protocol=5)
-        key = self._blobs.put(manifest)
-        made = replace(
-            bundle, token=token, size=size, key=key, buffers=tuple(key for key, _ in keys)
-        )
-        return made, token
+        return sorted(root for root in found if root in now or root in lineages)
 
     # --- before a step ------------------------------------------------------------------------
 
@@ -259,47 +159,88 @@ class Heap:
         Unavailable
             If a stored one cannot be loaded.
         """
-        self._known = set(known)
+        self._lineages.known = set(known)
         self._wanted = {root: bundle for bundle in wanted for root in bundle.names}
-        for root in list(self._held):
-            bundle = self._wanted.get(root)
-            if bundle is None or bundle.token != self._held[root].bundle.token:
-                self._drop(root)
-        for name in set(self._visible()) - set(self._wanted):
-            del self._space[name]
+        self._drop_stale()
+        for name in set(self._names.visible()) - set(self._wanted):
+            self._names.unbind(name)
         missing = []
         code.Namespace.current = self._space
         Resolver.current = self._resolve
-        for bundle in dict.fromkeys(self._wanted.values()):
-            if bundle.names[0] in self._held:
-                continue
-            if not bundle.stored:
-                missing.append(bundle)
-            else:
-                self._load(bundle)
+        try:
+            for bundle in dict.fromkeys(self._wanted.values()):
+                if bundle.names[0] in self._held:
+                    continue
+                if not bundle.stored:
+                    missing.append(bundle)
+                else:
+                    self._load(bundle)
+        finally:
+            self._loaded.clear()
         return missing
 
-    def _drop(self, root: str) -> None:
-        del self._held[root]
-        if root in self._code:
-            del self._lineages[id(self._code.pop(root))]
-        else:
-            self._space.pop(root, None)
+    def _drop_stale(self) -> None:
+        """Forget what is not wanted in the version that is here, and what refers to such code."""
+        self._forget_dead()
+        stale = {
+            root
+            for root, held in self._held.items()
+            if (bundle := self._wanted.get(root)) is None or bundle.token != held.bundle.token
+        }
+        gone: set[str] = set()
+        while stale - gone:
+            gone |= stale
+            changed = {root for root in gone if "#" in root}
+            for root, held in self._held.items():
+                if (
+                    root in stale
+                    or changed & set(held.bundle.refs)
+                    or gone & set(held.bundle.names)
+                ):
+                    stale.add(root)
+        for root in stale:
+            del self._held[root]
+            if "#" in root:
+                self._lineages.remove(root)
+            else:
+                self._names.unbind(root)
 
     def _resolve(self, lineage: str) -> Any:
-        if lineage not in self._code:
+        found = self._lineages.get(lineage)
+        if found is None:
             bundle = self._wanted.get(lineage)
             if bundle is None:
                 raise Unavailable(f"{lineage.partition('#')[0]} is not among what is restored.")
             self._load(bundle)
-        return self._code[lineage]
+            found = self._lineages.get(lineage)
+        return found
 
     def _load(self, bundle: Bundle) -> None:
+        if not bundle.stored:
+            name = bundle.names[0].partition("#")[0]
+            raise Unavailable(f"{name} is only in the kernel that made it.")
+        values, _ = self._read(bundle)
+        for root, value in values.items():
+            if "#" in root:
+                self._loaded.append(value)
+                self._lineages.add(root, value)
+            else:
+                self._space[root] = value
+        for root in bundle.names:
+            self._held[root] = _Held(bundle, "")
+
+    def _read(self, bundle: Bundle) -> tuple[dict[str, Any], dict[tuple[int, int], str]]:
+        """A bundle's values, made anew; and where which blob is mapped."""
+        places: dict[tuple[int, int], str] = {}
         try:
             data = self._blobs.get(bundle.key)
             stream, lines, keys = pickle.loads(data[len(_MAGIC) :])
             buffers = [map_file(self._blobs.path(key), readonly) for key, readonly in keys]
-            loaded = load(stream, lines, buffers)
+            with quiet():
+                loaded = load(stream, lines, buffers)
+            for (key, _), buffer in zip(keys, buffers, strict=True):
+                if (place := address(buffer)) is not None:
+                    places[place] = key
         except MLOpsError:
             raise
         except Exception as error:  # whatever a value's own code raises
@@ -307,27 +248,135 @@ class Heap:
                 f"{bundle.names[0].partition('#')[0]} cannot be loaded: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        values = loaded if len(bundle.names) > 1 else {bundle.names[0]: loaded}
-        for root, value in values.items():
-            if "#" in root:
-                self._code[root], self._lineages[id(value)] = value, root
-            else:
-                self._space[root] = value
-        digest = ""
-        if not (len(values) == 1 and isinstance(loaded, ATOMS)):
-            digest = self._digest(bundle, values)
-        for root in bundle.names:
-            self._held[root] = _Held(bundle, digest)
+        return loaded if len(bundle.names) > 1 else {bundle.names[0]: loaded}, places
 
-    def _digest(self, bundle: Bundle, values: dict[str, Any]) -> str:
-        """The digest that what was just loaded has when it is pickled in this process."""
-        own = {id_: name for id_, name in self._lineages.items() if name not in values}
-        single = len(bundle.names) == 1
-        pickled = probe(values[bundle.names[0]] if single else values, self._shell, own)
-        keys = [(self._blobs.put(b.raw()), b.raw().readonly) for b in pickled.buffers]
-        digest = blake3(pickled.stream)
-        digest.update(repr((bundle.names, keys)).encode())
-        return "" if pickled.why else digest.hexdigest()
+
+class _Collection:
+    """One look at what a step changed."""
+
+    def __init__(self, heap: Heap, now: dict[str, Any], label: str) -> None:
+        self._heap = heap
+        self._now = now
+        self._label = label
+        self._code = heap._lineages.alive()  # kept alive as long as ids count
+        self._ids = {id(thing): lineage for lineage, thing in self._code.items()}
+        self._setting = Setting(heap._space, refusals.singletons(heap._shell))
+
+    def changed(self, roots: list[str]) -> list[Bundle]:
+        """The new versions of roots and of what they share objects with."""
+        found = {root: self._probe(root) for root in roots}
+        bundles = (self._version(group, found) for group in components(found))
+        return [bundle for bundle in bundles if bundle is not None]
+
+    def _value(self, root: str) -> Any:
+        return self._code[root] if root in self._code else self._now[root]
+
+    def _without(self, roots: Collection[str]) -> dict[int, str]:
+        return {id_: name for id_, name in self._ids.items() if name not in roots}
+
+    def _probe(self, root: str) -> Pickled:
+        value = self._value(root)
+        others = self._without((root,)) if root in self._code else self._ids
+        found = probe(value, self._setting, others)
+        if not found.why:
+            return found
+        reached = walk(value, self._heap._shell, frozenset({*others, *self._setting.singletons}))
+        reached.why = found.why
+        reached.refs |= found.refs | {self._ids[i] for i in reached.met & others.keys()}
+        reached.globals |= found.globals
+        return reached
+
+    def _version(self, group: list[str], found: dict[str, Pickled]) -> Bundle | None:
+        """The new version of a component, or ``None`` if it is the one that is held."""
+        names = tuple(group)
+        members = [found[root] for root in group]
+        held = self._heap._held.get(names[0])
+        same = held if held is not None and held.bundle.names == names else None
+        why = conflict(members)
+        pickled = members[0]
+        if not why and len(group) > 1 or why == TOGETHER:
+            values = {root: self._value(root) for root in group}
+            pickled = self._probe_all(values, why == TOGETHER)
+            why = pickled.why or conflict([pickled])
+        refs = tuple(sorted(set().union(*(member.refs for member in members)) - set(names)))
+        free = tuple(sorted(set().union(*(member.globals for member in members))))
+        bundle = Bundle(names, "", True, refs=refs, globals=free)
+        digest = ""
+        if not why:
+            try:
+                bundle, digest = self._store(bundle, pickled, same)
+            except OSError as error:
+                why = f"could not be stored: {error.strerror or error}"
+            except MLOpsError as error:
+                why = f"could not be stored: {error}"
+            except _Refused:
+                why = "it holds a secret"
+        if why:
+            token = f"live:{self._label}:{names[0]}"
+            bundle = replace(bundle, token=token, stored=False, size=0, why=why[:200])
+        for root in names:
+            self._heap._held[root] = _Held(bundle, digest)
+        return None if same is not None and not why and same.bundle is bundle else bundle
+
+    def _probe_all(self, values: dict[str, Any], together: bool = False) -> Pickled:
+        others = self._without(values)
+        single = next(iter(values.values())) if len(values) == 1 else values
+        return probe(single, self._setting, others, together)
+
+    def _store(self, bundle: Bundle, pickled: Pickled, held: _Held | None) -> tuple[Bundle, str]:
+        """Put a component into the blob store; its version, and its digest in this process."""
+        heap, keys, size = self._heap, [], len(pickled.stream)
+        for buffer, readonly in zip(pickled.buffers, pickled.readonly, strict=True):
+            raw = buffer.raw()
+            if heap._refuse is not None and heap._refuse(raw):
+                raise _Refused
+            keys.append((heap._blobs.put(raw), readonly))
+            size += raw.nbytes
+        digest = _digest(bundle, pickled, keys)
+        if held is not None and held.bundle.stored:
+            if digest in (held.digest, held.bundle.token):
+                return held.bundle, digest
+            if not held.digest and self._baseline(held.bundle, keys) == digest:
+                return held.bundle, digest
+        if heap._refuse is not None and heap._refuse(pickled.stream):
+            raise _Refused
+        manifest = _MAGIC + pickle.dumps((pickled.stream, pickled.lines, keys), protocol=5)
+        key = heap._blobs.put(manifest)
+        buffers = tuple(key for key, _ in keys)
+        return replace(bundle, token=digest, size=size, key=key, buffers=buffers), digest
+
+    def _baseline(self, bundle: Bundle, keys: list[tuple[str, bool]]) -> str:
+        """The digest that a stored version has when it is pickled in this process: the same content
+        may give other bytes than where it was made."""
+        if bundle.buffers != tuple(key for key, _ in keys):
+            return ""
+        try:
+            code.Namespace.current = self._heap._space
+            Resolver.current = self._code.__getitem__
+            values, places = self._heap._read(bundle)
+        except (MLOpsError, KeyError):
+            return ""
+        ids = {id(value): root for root, value in values.items() if "#" in root}
+        others = {i: name for i, name in self._ids.items() if name not in ids.values()}
+        single = next(iter(values.values())) if len(values) == 1 else values
+        found = probe(single, self._setting, others)
+        if not found.why and conflict([found]) == TOGETHER:
+            found = probe(single, self._setting, others, True)
+        if found.why:
+            return ""
+        again = []
+        for buffer, readonly in zip(found.buffers, found.readonly, strict=True):
+            raw = buffer.raw()
+            place = address(raw)
+            key = places.get(place) if place is not None else None
+            again.append((key or self._heap._blobs.put(raw), readonly))
+        return _digest(bundle, found, again)
+
+
+def _digest(bundle: Bundle, pickled: Pickled, keys: list[tuple[str, bool]]) -> str:
+    digest = blake3(pickled.stream)
+    digest.update(repr((bundle.names, keys)).encode())
+    return digest.hexdigest()
 
 
 class _Refused(Exception):  # noqa: N818

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from pathlib import Path
 
 
@@ -22,3 +23,11 @@ def map_file(path: Path, readonly: bool) -> memoryview:
         mapped = Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY)
     view = memoryview(mapped)
     return view.toreadonly() if readonly else view
+
+
+def address(memory: memoryview) -> tuple[int, int] | None:
+    """Where memory lies, and how long it is, if the notebook uses numpy."""
+    np = sys.modules.get("numpy")
+    if np is None:
+        return None
+    return np.frombuffer(memory, "u1").__array_interface__["data"][0], memory.nbytes

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import fractions
+import functools
 import io
 import pathlib
 import pickle
 import re
 import sys
 import types
+import typing
 import uuid
-import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cloudpickle import cloudpickle
 
-from . import arrays, code, refusals
+from . import arrays, classes, code, frames, refusals
 from .bundle import Unstorable
+from .names import ATOMS
 
 OUT_OF_BAND = 1 << 16
-ATOMS = (int, float, complex, bool, type(None), str, bytes)
 # Never told apart by identity, or never changed: sharing one means nothing.
 _INERT = frozenset(
     {
@@ -46,7 +49,7 @@ _INERT = frozenset(
         types.MemberDescriptorType,
         types.MappingProxyType,
         pickle.PickleBuffer,
-        arrays.Copied,
+        frames.Apart,
         decimal.Decimal,
         fractions.Fraction,
         datetime.date,
@@ -64,7 +67,6 @@ _INERT = frozenset(
 )
 _INERT_NAMES = frozenset(
     {
-        "numpy.dtype",
         "numpy.ufunc",
         "pandas._libs.tslibs.timestamps.Timestamp",
         "pandas._libs.tslibs.timedeltas.Timedelta",
@@ -86,10 +88,15 @@ class Pickled:
         The pickle, the places of code in it, and its large buffers.
     shared:
         Ids of objects that others may hold as well.
-    raw, copied:
-        Ids of memory that it uses as it is, and of memory that it has a copy of (by pandas).
+    raw, copied, alone:
+        Ids of memory that it uses as it is, of memory that it has a copy of (pandas), and of memory
+        that nobody else may use.
+    readonly:
+        Of each buffer, whether it is to come back as memory that cannot be written.
     refs, globals:
         As in :class:`~mlops_jupyter.heap.Bundle`.
+    met:
+        Ids of things with lineages that a walk met.
     why:
         Why it cannot be stored, if it cannot.
     alive:
@@ -102,8 +109,11 @@ class Pickled:
     shared: set[int] = field(default_factory=set)
     raw: set[int] = field(default_factory=set)
     copied: set[int] = field(default_factory=set)
+    alone: dict[int, int] = field(default_factory=dict)
+    readonly: list[bool] = field(default_factory=list)
     refs: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
+    met: set[int] = field(default_factory=set)
     why: str = ""
     alive: list[Any] = field(default_factory=list)
 
@@ -117,22 +127,32 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         Where the stream goes.
     found:
         Takes what is met.
-    shell:
-        IPython's, whose namespace functions belong to.
+    setting:
+        What the kernel has one of.
     lineages:
         Id to lineage of functions and classes that are referred to, not contained.
+    together:
+        Whether pandas objects keep sharing memory with arrays.
     """
 
     def __init__(
-        self, file: io.BytesIO, found: Pickled, shell: Any, lineages: Mapping[int, str]
+        self,
+        file: io.BytesIO,
+        found: Pickled,
+        setting: Setting,
+        lineages: Mapping[int, str],
+        together: bool,
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=self._buffer)
         self._found = found
-        self._namespace = shell.user_ns
+        self._namespace = setting.namespace
         self._lineages = lineages
-        self._singletons = refusals.singletons(shell)
+        self._singletons = setting.singletons
+        self._together = together
         self._np = arrays.numpy()
+        self._memory: list[pickle.PickleBuffer] = []
         self.unshared: set[int] = set()
+        self.notes: list[Any] = []
 
     def _buffer(self, buffer: pickle.PickleBuffer) -> bool:
         try:
@@ -142,9 +162,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if raw.nbytes < OUT_OF_BAND:
             return True
         self._found.buffers.append(buffer)
+        ours = bool(self._memory) and self._memory[-1] is buffer
+        self._found.readonly.append(raw.readonly and not ours)
         return False
 
-    def reducer_override(self, thing: Any) -> Any:  # noqa: PLR0911  # one place per kind of thing
+    def reducer_override(self, thing: Any) -> Any:  # noqa: PLR0911, PLR0912  # one per kind
         """How a thing is pickled, where not as pickle does it."""
         known = self._singletons.get(id(thing))
         if known is not None and known[0] is thing:
@@ -153,23 +175,28 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         kind = type(thing)
         if issubclass(kind, type) or kind is types.FunctionType:
             return self._code(thing)
+        special = _SPECIAL.get(kind)
+        if special is not None:
+            return special(thing)
         if kind is types.CodeType:
             self._found.globals.update(code.global_names(thing))
             return code.reduce_code(thing, self._found.lines)
-        if kind is types.CellType:
-            return code.reduce_cell(thing)
         if kind is refusals.CACHED:
-            return NotImplemented if not _own(thing) else refusals.cached_function(thing)
-        if kind is arrays.Copied:
-            return _identity, (self._copy(thing.values),)
+            return refusals.cached_function(thing) if _own(thing) else NotImplemented
+        if kind is frames.Apart:
+            return self._apart(thing.values)
         np = self._np
-        if np is not None and isinstance(thing, np.ndarray):
-            return self._array(thing)
+        if np is not None:
+            if isinstance(thing, np.ndarray):
+                return self._array(thing)
+            if isinstance(thing, np.void) and thing.base is not None:
+                raise Unstorable("a record of an array")
         refusals.refuse(thing)
-        if arrays.is_block(thing):
-            return self._block(thing)
-        if arrays.is_index(thing):
-            self.unshared.add(id(thing))
+        if frames.is_block(thing) or frames.is_index(thing):
+            return self._pandas(thing)
+        if frames.is_notes(thing):
+            self.notes.append(thing)
+            return frames.make_notes, ()
         return NotImplemented
 
     def _code(self, thing: Any) -> Any:
@@ -187,37 +214,63 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             return code.reduce_function(thing, self._namespace)
         if thing in _BUILT_IN_KINDS:
             return cloudpickle._class_reduce(thing)
-        return code.reduce_class(thing)
+        return classes.reduce_class(thing)
 
     def _array(self, array: Any) -> Any:
+        plain = type(array) is self._np.ndarray
+        if not plain:
+            refusals.refuse(array)
         owner, outer = arrays.owner_of(array)
-        if outer is not None:
-            self._found.copied.add(id(outer))
-        if type(array) is not self._np.ndarray:
-            self._found.copied.add(id(owner))
-            self._found.alive.append(owner)
-            return NotImplemented
-        self._found.raw.add(id(owner))
-        if owner is array:
-            return NotImplemented
         self._found.alive.append(owner)
-        return arrays.reduce_view(array, owner)
+        if outer is not None:
+            self._alone(outer, owner)
+        if not plain:
+            self._alone(owner, array)
+            mask = getattr(array, "_mask", None)
+            if isinstance(mask, self._np.ndarray):
+                self._alone(arrays.owner_of(mask)[0], array)
+            return arrays.reduce_subclass(array)
+        self._found.raw.add(id(owner))
+        return self._memory_of(array) if owner is array else arrays.reduce_view(array, owner)
 
-    def _block(self, block: Any) -> Any:
-        reduced = block.__reduce__()
-        values, *others = reduced[1]
-        if isinstance(values, self._np.ndarray) or arrays.memory_of(values):
-            for array in arrays.memory_of(values):
-                owner, outer = arrays.owner_of(array)
-                self._found.alive.append(owner)
-                self._found.copied.update(id(o) for o in (owner, outer) if o is not None)
-            return (reduced[0], (arrays.Copied(values), *others), *reduced[2:])
+    def _alone(self, memory: Any, user: Any) -> None:
+        if self._found.alone.setdefault(id(memory), id(user)) != id(user):
+            raise Unstorable(f"two arrays in the memory of a {type(memory).__name__}")
+
+    def _memory_of(self, array: Any, apart: bool = False) -> Any:
+        reduced, memory = arrays.reduce_array(array, apart)
+        if memory is not None:
+            self._memory.append(memory)
         return reduced
 
-    def _copy(self, values: Any) -> Any:
-        made = values.copy(order="K") if isinstance(values, self._np.ndarray) else values.copy()
-        self._found.alive.append(made)
-        return made
+    def _pandas(self, thing: Any) -> Any:
+        if frames.is_index(thing):
+            self.unshared.add(id(thing))
+        reduced = thing.__reduce__()
+        if self._together:
+            return frames.reduce_shared(thing, reduced)
+        reduced, met = frames.reduce_apart(thing, reduced)
+        for array in met:
+            owner, outer = arrays.owner_of(array)
+            self._found.alive.append(owner)
+            for memory in (owner, outer):
+                if memory is not None and frames.copy_on_write():
+                    self._found.copied.add(id(memory))
+                elif memory is not None:
+                    self._alone(memory, thing)
+        return reduced
+
+    def _apart(self, values: Any) -> Any:
+        if not isinstance(values, self._np.ndarray):
+            made = values.copy()
+            self._found.alive.append(made)
+            return _identity, (made,)
+        flags = values.flags
+        straight = flags.c_contiguous or flags.f_contiguous
+        if not straight or (values.dtype.hasobject and not flags.writeable):
+            values = values.copy(order="K")
+            self._found.alive.append(values)
+        return self._memory_of(values, apart=True)
 
 
 _BUILT_IN_KINDS = frozenset({type(None), type(NotImplemented), type(Ellipsis)})
@@ -233,42 +286,84 @@ def _identity(thing: Any) -> Any:
     return thing
 
 
-def probe(value: Any, shell: Any, lineages: Mapping[int, str]) -> Pickled:
-    """Pickle a value, and say what it met; ``why`` is set if that cannot be."""
+_SPECIAL: dict[type, Callable[[Any], Any]] = {
+    types.CellType: code.reduce_cell,
+    types.MethodType: code.reduce_method,
+    typing.TypeVar: classes.reduce_typevar,
+    functools.cached_property: classes.reduce_cached_property,
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a kernel has one of: the namespace of its functions, and objects known by id."""
+
+    namespace: dict[str, Any]
+    singletons: dict[int, tuple[Any, Callable[..., Any], tuple[Any, ...]]]
+
+
+def probe(
+    value: Any, setting: Setting, lineages: Mapping[int, str], together: bool = False
+) -> Pickled:
+    """Pickle a value, and say what it met; ``why`` is set if that cannot be.
+
+    ``together``: pandas objects keep sharing memory with arrays (see :mod:`.frames`).
+    """
     found = Pickled()
     file = io.BytesIO()
-    pickler = Pickler(file, found, shell, lineages)
+    pickler = Pickler(file, found, setting, lineages, together)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pickler.dump(value)
+        pickler.dump(value)
     except Unstorable as error:
         found.why = str(error)
-    except RecursionError:
-        found.why = "nested too deep"
     except Exception as error:  # noqa: BLE001  # whatever a value's own code raises
         lines = str(error).splitlines() or [""]
-        found.why = f"{type(error).__name__}: {lines[0]}"[:200]
+        deep = isinstance(error.__cause__, RecursionError) or isinstance(error, RecursionError)
+        found.why = "nested too deep" if deep else f"{type(error).__name__}: {lines[0]}"[:200]
     found.stream = file.getvalue()
     memo = pickler.memo.copy()
     inert = pickler.unshared
     for id_, (_, thing) in memo.items():
         kind = type(thing)
-        if kind in _ORDERED and len(thing) > 1 and not found.why:
-            items = list(thing)
-            if list(kind(items)) != items:
+        if kind in _ORDERED:
+            if len(thing) > 1 and not found.why and not _keeps_order(thing, kind):
                 found.why = "a set whose order would be another one"
-        if kind in _INERT or id_ in inert or _is_inert(thing, kind):
+        if kind in _INERT or id_ in inert or _is_inert(kind):
             continue
         found.shared.add(id_)
+    for notes in pickler.notes:
+        if not found.why and not all(id(thing) in memo for thing in frames.sharers(notes)):
+            found.why = "an array in the memory of data frames that are not all here"
     found.alive.append(memo)
     return found
 
 
-def _is_inert(thing: Any, kind: type) -> bool:
-    if isinstance(thing, type) or f"{kind.__module__}.{kind.__qualname__}" in _INERT_NAMES:
+def _keeps_order(thing: Any, kind: type) -> bool:
+    """Whether a set made anew has the same order, also of what is added to it later."""
+    items = list(thing)
+    again = kind(items)
+    return list(map(id, again)) == list(map(id, items)) and (
+        kind is frozenset or sys.getsizeof(again) >= sys.getsizeof(thing)
+    )
+
+
+def _is_inert(kind: type) -> bool:
+    known = _kinds.get(kind)
+    if known is None:
+        known = _kinds[kind] = _never_changes(kind)
+    return known
+
+
+_kinds: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+
+def _never_changes(kind: type) -> bool:
+    if issubclass(kind, type | enum.Enum) or frames.is_dtype(kind):
         return True
-    return kind.__module__ == "numpy" and isinstance(thing, sys.modules["numpy"].generic)
+    if f"{kind.__module__}.{kind.__qualname__}" in _INERT_NAMES or kind.__module__ == "pyarrow.lib":
+        return True
+    np = arrays.numpy()
+    return np is not None and issubclass(kind, np.generic | np.dtype) and kind is not np.void
 
 
 # --- loading --------------------------------------------------------------------------------------

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 import types
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from . import arrays, code
 from .bundle import EVERYTHING, Unstorable
-from .pickling import _INERT, Pickled
+from .pickling import _INERT, Pickled, _is_inert
 
 _MOST = 200_000
-_LEAVES = (types.ModuleType, type)
 
 
 def walk(value: Any, shell: Any, stop: frozenset[int]) -> Pickled:
@@ -25,14 +25,18 @@ def walk(value: Any, shell: Any, stop: frozenset[int]) -> Pickled:
     skipped = stop | {id(shell), id(shell.user_ns), id(shell.user_module), id(gc.garbage)}
     while pending:
         thing = pending.pop()
+        if id(thing) in skipped:
+            found.met.add(id(thing))
         if id(thing) in seen or id(thing) in skipped:
             continue
         seen.add(id(thing))
         kind = type(thing)
-        if isinstance(thing, _LEAVES) and not (isinstance(thing, type) and code.by_value(thing)):
+        if kind is types.ModuleType or (
+            isinstance(thing, type | types.FunctionType) and not code.by_value(thing)
+        ):
             continue
         found.globals.update(_names(thing))
-        if kind not in _INERT:
+        if kind not in _INERT and not _is_inert(kind):
             found.shared.add(id(thing))
         if np is not None and isinstance(thing, np.ndarray):
             found.raw.update(_memory(thing))
@@ -50,6 +54,21 @@ def _referents(thing: Any, kind: type) -> list[Any]:
         return [item for item in inside if item]
     if kind is types.FrameType:
         return list(thing.f_locals.values()) if thing.f_locals is not thing.f_globals else []
+    if isinstance(thing, weakref.ref):
+        return [thing()]
+    np = arrays.numpy()
+    if np is not None and isinstance(thing, np.void):
+        return [thing.base]
+    if np is not None and isinstance(thing, np.ndarray):  # the collector does not know them
+        inside = thing.ravel().tolist() if thing.dtype.hasobject else []
+        return (
+            [thing.base, *inside, *vars(thing).values()]
+            if kind is not np.ndarray
+            else [
+                thing.base,
+                *inside,
+            ]
+        )
     return gc.get_referents(thing)
 
 

@@ -15,8 +15,11 @@ from typing import Any
 
 from ..models import Need, Step
 from ..notebook import tags
-from .reader import BUILTINS, Reader, Use
+from .knowledge import BUILTINS
+from .reader import Reader
 from .source import RAISES
+from .steps import PARAMETERS
+from .use import Use
 
 
 def analyse(notebook: Any, steps: list[Step]) -> list[Step]:
@@ -41,6 +44,8 @@ def uses(notebook: Any, steps: list[Step]) -> list[Use]:
             except SyntaxError:
                 if not fails:
                     raise
+            if PARAMETERS in tags(cell):
+                reader.forget_texts()
         found.append(reader.end())
     return found
 

@@ -188,11 +188,13 @@ class Conductor:
         if kind is not None and not issubclass(kind, Exception):
             status, self._error = "cancelled", CANCELLED
         try:
+            stopped = any(step.status == "failed" for step in self.state.steps)
             for number, step in enumerate(self.state.steps):
-                if step.status == "running":
+                if step.status == "running" and not stopped:
                     self._set_step(number, status="failed", reason=self._error or "")
-                    if number in self._runs:
-                        self._tracking.end_run(self._runs[number], _ENDS[status])
+                if step.status in ("running", "pending") and number in self._runs:
+                    how: PipelineStatus = "cancelled" if stopped else status
+                    self._tracking.end_run(self._runs[number], _ENDS[how])
             if status != "cancelled":
                 self._deliver()
             if self._run_id:
@@ -224,7 +226,9 @@ class Conductor:
             "cancelled": CANCELLED,
         }.get(status, "an earlier step failed")
         steps = [
-            replace(step, status="skipped", reason=reason) if step.status == "pending" else step
+            replace(step, status="skipped", reason=reason)
+            if step.status in ("pending", "running")
+            else step
             for step in self.state.steps
         ]
         self.state = replace(
@@ -267,9 +271,9 @@ class Conductor:
             index, name, message = result.error
             lines = message.strip().splitlines()
             what = f"{name}: {lines[0]}" if lines else name
-            reason = self._redactor.text(f"cell {self._number(index)}: {what}")[:300]
             if name == DIED:
-                reason = message
+                what = message
+            reason = self._redactor.text(f"cell {self._number(index)}: {what}")[:300]
             self._error = f"step {self.steps[step].name}, {reason}"
         status: StepStatus = result.status
         self._set_step(

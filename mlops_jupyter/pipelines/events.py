@@ -11,6 +11,7 @@ Kind = Literal[
     "bind",
     "delete",
     "mutate",
+    "share",  # the names in ``value.shares`` may hold the same object; "siblings": if drawings do
     "mention",  # a text in which names may stand
     "call",
     "store",  # on an attribute or item; ``name`` is the whole dotted path

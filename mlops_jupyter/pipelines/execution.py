@@ -129,12 +129,14 @@ class Execution:
             options.resumed,
         )
         try:
-            self._scheduler.run()
+            if self._scheduler.run() is not None and self._scheduler.busy:
+                self._pool.kill()
             self._scheduler.put_back()
         except BaseException:
             self._pool.kill()
             raise
         finally:
+            self._scheduler.drain()
             self._pool.close()
             if not self._executor.in_process:
                 self._executor.everywhere(end_there, self._home.run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 
-from .events import Argument, Call
+from .events import Argument, Call, Kind
 from .methods import words
 
 # What `ambient` providers carry from kernel to kernel: a call or an assignment changes it.
@@ -64,6 +64,7 @@ _AMBIENT = [
         ("logging", r"logging\.(disable|(getLogger\(\)\.)?setLevel|root\.setLevel)"),
     )
 ]
+AMBIENT = tuple(name for name, _ in _AMBIENT)
 # Parts of libraries whose functions change nothing in the process that matters later.
 _QUIET = re.compile(
     r"(IPython\.display|altair|bokeh\.plotting|bokeh\.io\.show|collections|contextlib|copy|csv|datetime"
@@ -98,7 +99,7 @@ _STDLIB_SETS_UP = re.compile(
     r"|logging\.(basicConfig|config\.\w+|add\w+|set\w+|capture\w+|getLogger\(\)\.\w*(add|remove|set)\w*"
     r"|root\..*)|mimetypes\.add_type|multiprocessing\.set_\w+|os\.(umask|nice|set\w+|register\w+|dup2)"
     r"|readline\..*|signal\.\w+|socket\.set\w+|sqlite3\.register_\w+"
-    r"|sys\.(set(?!recursionlimit)\w+|modules.*|std\w+\..*|meta_path.*|path_hooks.*"
+    r"|sys\.(set(?!recursionlimit)\w+|modules.*|std\w+\.(reconfigure|detach|close)|meta_path.*|path_hooks.*"
     r"|addaudithook|activate_\w+)|threading\.(set\w+|stack_size)|time\.tzset|tracemalloc\.\w+"
     r"|urllib\.request\.install_opener|unittest\.mock\..*\.start|asyncio\.set_\w+|ssl\..*)"
 )
@@ -167,20 +168,16 @@ def draws(path: str, call: Call) -> bool:
     return bool(_DRAWS.fullmatch(path)) and not _NEVER_DRAWS.fullmatch(path)
 
 
-def surroundings(path: str, call: Call) -> str:
-    """Why a call changes the process outside of names, files and ambient state; empty if not."""
+def _changes_surroundings(path: str, call: Call) -> bool:
+    """Whether a call changes the process outside of names, files and ambient state."""
     root, _, rest = path.partition(".")
     if ambient(path, None):
-        changes = False
-    elif _STDLIB_SETS_UP.fullmatch(path):
-        changes = True
-    elif root in sys.stdlib_module_names or not rest:
-        changes = False
-    elif root == "duckdb":
-        changes = _changes_tables(call)
-    else:
-        changes = _sets_up(path, root, call)
-    return f"{call.path.lstrip('.')}()" if changes else ""
+        return False
+    if _STDLIB_SETS_UP.fullmatch(path):
+        return True
+    if root in sys.stdlib_module_names or not rest:
+        return False
+    return _changes_tables(call) if root == "duckdb" else _sets_up(path, root, call)
 
 
 def _changes_tables(call: Call) -> bool:
@@ -197,7 +194,9 @@ def _sets_up(path: str, root: str, call: Call) -> bool:
         looked_up = re.search(r"\bget\w*\(\)", within)
         changes = _SETS_UP.fullmatch(last) or _CHANGING.fullmatch(last)
         return bool(looked_up and changes and call.discarded)
-    if _QUIET.fullmatch(path) and not (_CHANGING.fullmatch(last) and "." in within):
+    if _CHANGING.fullmatch(last) and "." in within:
+        return True
+    if _QUIET.fullmatch(path):
         return root not in _WELL_KNOWN and bool(_SETS_UP.fullmatch(last))
     if _SETS_UP.fullmatch(last):
         return True
@@ -205,16 +204,17 @@ def _sets_up(path: str, root: str, call: Call) -> bool:
     return silent and not any(argument.names for argument in call.arguments)
 
 
-def reads_all(path: str, call: Call) -> str:
-    """Why a call may read any name of the notebook; empty if it does not."""
+def reasons(path: str, call: Call) -> dict[Kind, str]:
+    """What a call does that nobody can follow, with what to call it."""
+    label = f"{call.path.lstrip('.')}()"
+    found: dict[Kind, str] = {}
+    if _changes_surroundings(path, call):
+        found["surroundings"] = label
     if _READS_ALL.fullmatch(path):
-        return f"{call.path}()"
-    return ""
-
-
-def binds_any(path: str, call: Call) -> str:
-    """Why a call may bind any name of the notebook; empty if it does not."""
-    return f"{call.path}()" if _BINDS_ANY.fullmatch(path) else ""
+        found["everything"] = label
+    if _BINDS_ANY.fullmatch(path):
+        found["anything"] = label
+    return found
 
 
 def changed(path: str, call: Call) -> list[Argument]:
@@ -243,8 +243,8 @@ def once(path: str) -> bool:
 
 _FORMULAS = words(
     """ols glm logit wls gls glsar probit poisson negativebinomial quantreg rlm mixedlm gee phreg
-    mnlogit ordinal_gee nominal_gee conditional_logit from_formula dmatrix dmatrices model_matrix aes
-    incr_dbuilder build_design_matrices"""
+    mnlogit ordinal_gee nominal_gee conditional_logit from_formula dmatrix dmatrices model_matrix
+    aes incr_dbuilder build_design_matrices"""
 )
 _PLAIN_FORMULAS = words("ols glm logit wls gls mixedlm from_formula dmatrix dmatrices")
 _FORMULA_LIBRARIES = ("statsmodels", "patsy", "formulaic", "plotnine", "bambi", "linearmodels")
@@ -267,7 +267,7 @@ def names_in(path: str, call: Call, mentioned: frozenset[str]) -> Argument | Non
         Names of modules that the notebook has imported so far.
     """
     method = call.method
-    if method in _QUERIES:
+    if method in _QUERIES and path != "eval":
         tree_query = call.argument(1) or call.argument(-1, "k", "eps", "workers", "p")
         given = call.argument(0, "expr", "query")
         if method == "query" and tree_query:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from .events import Event, Value
 from .methods import words
 
-
 # Cell magics whose body is Python that runs in the notebook's own namespace; of these, those whose
 # body binds nothing there.
 PYTHON_CELLS = words("capture debug memit prun step time timeit track")

@@ -3,9 +3,9 @@
 A line ``name: type = default  # help`` declares a parameter; help may also stand in comment lines
 right above it, or be a text of ``Annotated[type, "help"]``. Without annotation the type is the
 default's, if that is a literal or made of literals (``60 * 60``, ``["a"] * 3``): ``int``,
-``float``, ``str``, ``bool``, ``list``, ``dict``; ``None`` and all else give ``any``. Annotations may
-be those names, ``None``, ``Optional[...]``, unions and ``Literal[...]``; any other annotation is
-shown as it is and accepts what is given.
+``float``, ``str``, ``bool``, ``list``, ``dict``; ``None`` and all else give ``any``. Annotations
+may be those names, ``None``, ``Optional[...]``, unions and ``Literal[...]``; any other annotation
+is shown as it is and accepts what is given.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidInput
 from ..models import Step
 from .analysis import uses
-from .reader import BUILTINS
+from .knowledge import BUILTINS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from ..blobs import Blobs
 from ..models import now
 from .assembly import tells_numbers
 from .scheduler import Plan, Result
-from .traces import FileSeen, Trace, Traces, ambient_of, distributions_of
+from .state import is_key
+from .traces import FileSeen, Trace, Traces, ambient_of, distributions_of, variable
 from .work import relative
 
 
@@ -52,7 +53,7 @@ def record(
     keys = [outputs]
     for bundle in stored:
         keys += [bundle.key, *bundle.buffers]
-    keys += [key for key in (*result.delta.ambient.values(), *result.delta.written.values())]
+    keys += [*result.delta.ambient.values(), *result.delta.written.values()]
     traces.write(
         Trace(
             code=plan.codes[step],
@@ -68,18 +69,27 @@ def record(
             unread=unread,
             files={path: _seen(traces, path, digest) for path, digest in {**new, **files}.items()},
             listed={relative(path, folder): digest for path, digest in observed.listed.items()},
-            environment=observed.environment,
+            environment=_environment(observed.environment, ambient),
             distributions=distributions_of(observed.imports),
             modules=dict(result.state.modules),
             count=plan.counts[step] if tells_numbers(packed) else None,
             surroundings=prediction.surroundings,
+            within=list(result.state.surroundings),
             uncertain=uncertain,
             delta=result.delta,
             outputs=outputs,
-            blobs=sorted({key for key in keys if key not in ("", "-")}),
+            blobs=sorted({key for key in keys if is_key(key)}),
             size=sum(bundle.size for bundle in stored),
         )
     )
+
+
+def _environment(asked: dict[str, str], ambient: dict[str, str]) -> dict[str, str]:
+    """Variables that a step asked for, but for those that an earlier step had set: these are part
+    of the ambient state."""
+    if "environment" not in ambient:
+        return asked
+    return {name: digest for name, digest in asked.items() if digest == variable(name)}
 
 
 _WAIVED = ("network", "child process")

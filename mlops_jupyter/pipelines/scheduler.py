@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..blobs import Blobs, hash_of
+from ..errors import Unavailable
+from ..heap import EVERYTHING
 from ..models import Step, StepStatus
 from .state import Delta, State, put_back
 from .traces import Trace, Traces, ambient_of
 from .work import Home, Outcome, Part, StepJob, delta_of, relative
 
 if TYPE_CHECKING:
-    from .analysis import Prediction
+    from .predictions import Prediction
 
 _AHEAD = 64
 _EXITS = {("SystemExit", ""), ("SystemExit", "0"), ("SystemExit", "None")}
@@ -157,6 +159,8 @@ class Scheduler:
         self._results: dict[int, Result] = {}  # finished, not committed
         self._running: dict[int, _Running] = {}
         self._forced: set[int] = set()
+        self._rewound = 0
+        self._fresh = False
         self._attempts: dict[int, int] = {}
         self._missed: dict[int, str] = {}
         self._keeps: dict[int, str] = {}  # committed steps that must run in each kernel
@@ -207,7 +211,7 @@ class Scheduler:
         result.state = before
         if self._plan.predictions[step].surroundings and result.status != "failed":
             self._keeps[step] = result.label
-        self._states.append(before.after(step, result.delta, result.label))
+        self._states.append(self._after(step, before, result))
         self._labels.append(result.label)
         self._deltas.append(result.delta)
         if result.status == "ran" and not result.ends:
@@ -270,7 +274,7 @@ class Scheduler:
                 result = self._results[step]
                 if result.error is not None:
                     return
-                state = state.after(step, result.delta, result.label)
+                state = self._after(step, state, result)
                 continue
             if step in self._running:
                 without.add(step)
@@ -282,7 +286,7 @@ class Scheduler:
                 continue
             if self._lookup(step, state, frozenset(without)):
                 result = self._results[step]
-                state = state.after(step, result.delta, result.label)
+                state = self._after(step, state, result)
                 if not without:
                     if self._commit() is not None:  # a cached step never fails
                         return
@@ -292,6 +296,10 @@ class Scheduler:
                 return
             self._start(step, state, frozenset(without))
             without.add(step)
+
+    def _after(self, step: int, state: State, result: Result) -> State:
+        keeps = bool(self._plan.predictions[step].surroundings)
+        return state.after(step, result.delta, result.label, keeps=keeps)
 
     def _waits(self, step: int, state: State, without: set[int]) -> bool:
         """Whether a step must wait for one of the unfinished ones before it."""
@@ -354,6 +362,7 @@ class Scheduler:
             plan.counts[step],
             state,
             None if reads is None else sorted(reach),
+            sorted(plan.predictions[step].binds | plan.predictions[step].mutates),
             label,
             tuple(label for index, label in sorted(keeps.items()) if index < step),
             bool(plan.predictions[step].surroundings),
@@ -372,8 +381,10 @@ class Scheduler:
             self._before(step, state),
             self._sources(step),
             self._plan.predictions[step].history,
+            self._fresh,
             self._plan.steps[step].timeout,
         )
+        self._fresh = False
         future = self._submit(job)
         future.add_done_callback(lambda done: self._queue.put((step, done)))
 
@@ -415,6 +426,17 @@ class Scheduler:
         tokens = [*reach.values(), *state.live.values()]
         return {maker for token in tokens for maker in state.makers.get(token, ())}
 
+    @property
+    def busy(self) -> bool:
+        """Whether a step runs."""
+        return bool(self._running)
+
+    def drain(self) -> None:
+        """Wait until nothing runs any more; what still comes does not count."""
+        while self._running:
+            step, _ = self._queue.get()
+            del self._running[step]
+
     def put_back(self, state: State | None = None) -> None:
         """Give files that cached steps wrote the content they have in ``state`` (default: now).
 
@@ -436,12 +458,8 @@ class Scheduler:
         outcome = future.result()
         if running.dropped:
             return
-        if outcome.differs is not None:
-            self._rewind(outcome.differs, "it did something else when it ran again")
-            return
-        if outcome.lost:
-            self._traces = None
-            self._rewind(0, outcome.lost)
+        if outcome.differs is not None or outcome.lost:
+            self._rewind(outcome)
             return
         tries = self._plan.steps[step].retries + 1
         if outcome.error and running.attempts < tries:
@@ -460,7 +478,7 @@ class Scheduler:
             running.part.state,
             running.without,
             running.base,
-            self._reads(step) is None,
+            self._reads(step) is None or EVERYTHING in running.base,
             outcome=outcome,
             attempts=running.attempts,
             seconds=outcome.seconds,
@@ -469,8 +487,20 @@ class Scheduler:
             result.status = "failed"
         self._results[step] = result
 
-    def _rewind(self, step: int, why: str) -> None:
-        """What was committed for ``step`` cannot be had again: from it on nothing stands."""
+    def _rewind(self, outcome: Outcome) -> None:
+        """What was committed cannot be had again: from some step on nothing stands. At the second
+        time the notebook runs from its start, in one kernel, without the cache."""
+        why = "an earlier step did something else when it ran again"
+        step = outcome.differs or 0
+        if outcome.lost or self._rewound:
+            step, self._traces, why = 0, None, outcome.lost or why
+        if self._rewound > 1:
+            raise Unavailable(
+                f"The notebook cannot be brought back to where it was: {why}.",
+                hint="Take the retries away, or run it again.",
+            )
+        self._rewound += 1
+        self._workers, self._fresh = 1, True
         for running in self._running.values():
             running.dropped = True
         self._results.clear()
@@ -484,5 +514,6 @@ class Scheduler:
 
 def label_of(code: str, reach: Mapping[str, str], state: State, count: int) -> str:
     """A name for a step's execution on these inputs."""
-    facts = [code, sorted(reach.items()), sorted(ambient_of(state).items()), count]
+    around = [sorted(ambient_of(state).items()), state.surroundings]
+    facts = [code, sorted(reach.items()), around, count]
     return hash_of(repr(facts).encode())[:40]

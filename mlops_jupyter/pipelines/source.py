@@ -14,6 +14,7 @@ from ..notebook import tags
 from .magic import AUTOMAGIC, PYTHON_CELLS, magic
 
 RAISES = "raises-exception"
+_FIRST_WORD = re.compile(r"(\w+)(?!\.|\s*[=,])\b.*")
 _CONVERT = (
     "Convert it to Python 3, for example with 2to3 (in Python up to 3.12: python -m lib2to3), "
     "or tag it `skip`."
@@ -70,7 +71,8 @@ def _transformed(source: str) -> ast.Module:
 def automagic(source: str) -> str | None:
     """A cell's only line if IPython may take it as a magic without ``%``."""
     line = source.strip()
-    return line if "\n" not in line and line.partition(" ")[0] in AUTOMAGIC else None
+    found = _FIRST_WORD.fullmatch(line)
+    return line if found and found[1] in AUTOMAGIC else None
 
 
 def _compiled(code: str) -> ast.Module:
@@ -80,8 +82,8 @@ def _compiled(code: str) -> ast.Module:
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree: ast.Module = compile(code, "<cell>", "exec", flags, dont_inherit=True)
             compile(tree, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        except ValueError as error:
-            raise SyntaxError(str(error)) from error
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise SyntaxError(str(error) or "too deeply nested") from error
     return tree
 
 

@@ -6,6 +6,8 @@ A :class:`State` is a value: applying a step's :class:`Delta` gives the next one
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from ..heap import EVERYTHING, Bundle
 from ..workspace import os_errors
 
 LIVE = "live:"
+FOLDER, LINK = "dir", "link:"  # what a written path may be, besides a blob
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Delta:
         Provider to the reason why its new state cannot be stored.
     written:
         File (relative to the notebook's folder where it is inside) to the blob with its content;
-        ``""``: deleted.
+        ``""``: deleted; folders and links as in
+        :class:`~mlops_jupyter.stepkernel.observer.Observed`.
     modules:
         Local module files that are loaded after the step, to their hashes.
     imports:
@@ -70,6 +74,8 @@ class State:
         File to the content it has, of those that steps wrote (as ``Delta.written``).
     modules, imports:
         As in :class:`Delta`, of all steps.
+    surroundings:
+        Labels of the steps that changed the process where nothing carries it elsewhere, in order.
     """
 
     names: Mapping[str, Bundle] = field(default_factory=dict)
@@ -79,9 +85,10 @@ class State:
     files: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
+    surroundings: tuple[str, ...] = ()
 
-    def after(self, step: int, delta: Delta, label: str) -> State:
-        """The state when ``step`` changed ``delta`` in this one."""
+    def after(self, step: int, delta: Delta, label: str, *, keeps: bool = False) -> State:
+        """The state when ``step`` changed ``delta`` in this one; ``keeps``: and its surroundings."""
         names = dict(self.names)
         makers = dict(self.makers)
         for name in delta.deleted:
@@ -113,6 +120,7 @@ class State:
             files={**self.files, **delta.written} if delta.written else self.files,
             modules={**self.modules, **delta.modules} if delta.modules else self.modules,
             imports=(*self.imports, *(m for m in delta.imports if m not in self.imports)),
+            surroundings=(*self.surroundings, label) if keeps else self.surroundings,
         )
 
     def token(self, name: str) -> str:
@@ -158,11 +166,39 @@ def put_back(blobs: Blobs, folder: Path, state: State, paths: Collection[str]) -
     Unavailable
         If a file cannot be written.
     """
-    for path in sorted(set(paths) & set(state.files)):
-        file, key = folder / path, state.files[path]
+    due = sorted(set(paths) & set(state.files))
+    for path in [path for path in reversed(due) if not state.files[path]]:
+        file = folder / path
         with os_errors(f"the file {file.name}"):
-            if not key:
-                file.unlink(missing_ok=True)
-            elif not file.is_file() or hash_file(file) != key:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                blobs.take(key, file)
+            _remove(file)
+    for path in [path for path in due if state.files[path]]:
+        file = folder / path
+        with os_errors(f"the file {file.name}"):
+            _make(blobs, file, state.files[path])
+
+
+def is_key(content: str) -> bool:
+    """Whether what a written path became is a blob, not a folder or a link (see ``Observed``)."""
+    return bool(content) and content not in ("-", FOLDER) and not content.startswith(LINK)
+
+
+def _remove(file: Path) -> None:
+    if file.is_dir() and not file.is_symlink():
+        with contextlib.suppress(OSError):  # somebody else put something into it
+            file.rmdir()
+    else:
+        file.unlink(missing_ok=True)
+
+
+def _make(blobs: Blobs, file: Path, content: str) -> None:
+    if content == FOLDER:
+        file.mkdir(parents=True, exist_ok=True)
+    elif content.startswith(LINK):
+        target = content[len(LINK) :]
+        if not file.is_symlink() or os.readlink(file) != target:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            file.symlink_to(target)
+    elif not file.is_file() or hash_file(file) != content:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        blobs.take(content, file)

@@ -30,7 +30,7 @@ from .source import RAISES, parse
 from .state import Delta, State
 from .steps import INJECTED
 
-FORMAT = 1
+FORMAT = 2
 _RACY_NS = 2_000_000_000
 
 
@@ -57,6 +57,9 @@ class Trace:
         Provider to the version that the step saw; those in ``unread`` it did not read.
     count:
         The first cell's execution count, if the outputs tell it.
+    surroundings, within:
+        How it changed its surroundings, empty if it did not; and those it ran in
+        (``State.surroundings``).
     uncertain:
         Why it must not stand for another execution, empty if it may.
     """
@@ -79,6 +82,7 @@ class Trace:
     modules: dict[str, str]
     count: int | None
     surroundings: str
+    within: list[str]
     uncertain: list[str]
     delta: Delta
     outputs: str
@@ -173,7 +177,7 @@ class Traces:
         OSError
             If it cannot be written.
         """
-        self._blobs.write_note(f"traces/{trace.code}/{trace.label[:40]}.json", encode(trace))
+        self._blobs.write_note(_note(trace), encode(trace))
 
     def find(
         self, code: str, state: State, count: int, run: str | None
@@ -196,6 +200,7 @@ class Traces:
         for trace in traces:
             reason = next(self._reasons(trace, state, count, run), None)
             if reason is None:
+                self._blobs.touch_note(_note(trace))  # pruning spares what is in use
                 return trace, ""
             why = why or reason
         return None, why
@@ -213,6 +218,8 @@ class Traces:
         for name in sorted({*ambient, *trace.ambient} - set(trace.unread)):
             if ambient.get(name, "") != trace.ambient.get(name, ""):
                 yield f"{name} state changed"
+        if tuple(trace.within) != state.surroundings:
+            yield "its surroundings changed"
         if trace.count is not None and trace.count != count:
             yield "its cell numbers changed"
         for path in {*trace.modules, *state.modules}:
@@ -223,7 +230,7 @@ class Traces:
             if versions.get(name) != version:
                 yield f"{name} {version} became {versions.get(name, 'uninstalled')}"
         for path, digest in trace.listed.items():
-            if listing(self._folder / path) != digest:
+            if _listing(self._folder / path) != digest:
                 yield f"folder {path} changed"
         for name, digest in trace.environment.items():
             if variable(name) != digest:
@@ -266,24 +273,27 @@ class Traces:
         return FileSeen(digest, about.st_size, about.st_mtime_ns if settled else 0)
 
 
+def _note(trace: Trace) -> str:
+    return f"traces/{trace.code}/{trace.label[:40]}.json"
+
+
 def ambient_of(state: State) -> dict[str, str]:
     """Provider to the version of its state."""
     return {**state.ambient, **state.live}
 
 
-def listing(folder: Path) -> str:
+def _listing(folder: Path) -> str:
     """The hash of a folder's listing, as the observer makes it."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return ""
-    return hash_of("\0".join(names).encode("utf-8", "surrogateescape"))
+    from ..stepkernel.observer import hash_of_listing  # few steps list folders
+
+    return hash_of_listing(folder)
 
 
 def variable(name: str) -> str:
     """The keyed hash of a variable of the environment, as the observer makes it."""
-    value = os.environ.get(name)
-    return "" if value is None else trust.seal_of(value.encode("utf-8", "surrogateescape"))
+    from ..stepkernel.variables import hash_of_variable  # few steps ask for variables
+
+    return hash_of_variable(name)
 
 
 @lru_cache(maxsize=1)

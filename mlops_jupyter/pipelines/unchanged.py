@@ -62,7 +62,7 @@ def unchanged(
         if trace is None:
             return None
         found.append(trace)
-        state = state.after(number, trace.delta, trace.label)
+        state = state.after(number, trace.delta, trace.label, keeps=bool(trace.surroundings))
     assembly = Assembly(notebook, Node.of)
     try:
         for number, (step, trace) in enumerate(zip(steps, found, strict=True)):

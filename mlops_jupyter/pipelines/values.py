@@ -13,6 +13,8 @@ from .scopes import called, dotted, held
 Origins = Callable[[str], frozenset[str]]
 _NOTHING = frozenset[str]()
 _HANDLES = frozenset({"globals", "locals", "vars", "get_ipython"})
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+_DISPLAYS = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _COPIED_BY = (ast.Compare, ast.List, ast.ListComp)  # df[df.a > 1], df[["a"]]
 _WRAPPERS = (ast.Attribute, ast.Subscript, ast.Starred, ast.Await, ast.NamedExpr, ast.keyword)
 
@@ -41,7 +43,7 @@ class Values:
         )
 
     def shared(self, node: ast.AST) -> tuple[frozenset[str], list[Call]]:
-        """Names whose object the value may be, hold or look into, and calls that it may come from."""
+        """Names whose object the value may be, hold or look into, and calls that may give it."""
         names: set[str] = set()
         calls: list[Call] = []
         self._collect(node, names, calls, {})
@@ -56,31 +58,29 @@ class Values:
     ) -> None:
         if isinstance(node, ast.Name):
             names |= local[node.id] if node.id in local else self._origins(node.id)
-        elif isinstance(node, ast.Subscript) and _selects(node.slice):
-            return
-        elif isinstance(node, _WRAPPERS):
-            self._collect(node.value, names, calls, local)
-        elif isinstance(node, ast.IfExp):
-            self._collect(node.body, names, calls, local)
-            self._collect(node.orelse, names, calls, local)
-        elif isinstance(node, ast.BoolOp):
-            self._each(node.values, names, calls, local)
-        elif isinstance(node, ast.Tuple | ast.List | ast.Set):
-            self._each(node.elts, names, calls, local)
-        elif isinstance(node, ast.Dict):
-            self._each(node.values, names, calls, local)
-        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
-            inner = dict(local)
-            for generator in node.generators:
-                source: set[str] = set()
-                self._collect(generator.iter, source, calls, inner)
-                for item in ast.walk(generator.target):
-                    if isinstance(item, ast.Name):
-                        inner[item.id] = source
-            element = node.value if isinstance(node, ast.DictComp) else node.elt
-            self._collect(element, names, calls, inner)
         elif isinstance(node, ast.Call):
             self._call(node, names, calls, local)
+        elif isinstance(node, _COMPREHENSIONS):
+            self._comprehension(node, names, calls, local)
+        else:
+            self._each(_inside(node), names, calls, local)
+
+    def _comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
+        names: set[str],
+        calls: list[Call],
+        local: dict[str, set[str]],
+    ) -> None:
+        inner = dict(local)
+        for generator in node.generators:
+            source: set[str] = set()
+            self._collect(generator.iter, source, calls, inner)
+            for item in ast.walk(generator.target):
+                if isinstance(item, ast.Name):
+                    inner[item.id] = source
+        element = node.value if isinstance(node, ast.DictComp) else node.elt
+        self._collect(element, names, calls, inner)
 
     def _each(
         self,
@@ -135,6 +135,36 @@ class Values:
         if text is not None:
             return Argument(place, text=text)
         return Argument(place, self.shared(node)[0])
+
+
+def _inside(node: ast.AST) -> list[ast.expr]:
+    """The parts of an expression that its value may be, hold or look into."""
+    found: list[ast.expr] = []
+    if isinstance(node, ast.Subscript) and _selects(node.slice):
+        pass
+    elif isinstance(node, _WRAPPERS):
+        found = [node.value]
+    elif isinstance(node, ast.IfExp):
+        found = [node.body, node.orelse]
+    elif isinstance(node, ast.BoolOp | ast.Dict):
+        found = node.values
+    elif isinstance(node, ast.Tuple | ast.List | ast.Set):
+        found = node.elts
+    elif isinstance(node, ast.BinOp) and _adds_containers(node):
+        found = [node.left, node.right]
+    return found
+
+
+def _adds_containers(node: ast.BinOp) -> bool:
+    """Whether ``a + [b]``, ``[a] * n`` or ``a | {b: c}``: the result holds the same items."""
+    if not isinstance(node.op, ast.Add | ast.Mult | ast.BitOr):
+        return False
+    return any(
+        isinstance(side, _DISPLAYS)
+        or (isinstance(side, ast.BinOp) and _adds_containers(side))
+        or _builtin(side) in ("list", "tuple", "dict", "set")
+        for side in (node.left, node.right)
+    )
 
 
 def _selects(index: ast.expr) -> bool:

@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import notebook as notebooks
 from ..errors import Unavailable
+from ..models import CellVerification, Finding, Verification
 from ..workspace import Workspace
 from .compare import compare_files, compare_outputs, files_in, probe
 from .runner import run
@@ -34,44 +35,6 @@ _NOT_COPIED = (
     *(".git", ".mlops", ".venv", "venv", "node_modules", "executed"),
     *("__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
 )
-
-
-@dataclass(frozen=True)
-class CellVerification:
-    """A cell run both ways. ``index`` is 0-based; ``steady`` is false where two runs of the
-    notebook itself differ, so that nothing can be said."""
-
-    index: int
-    equal: bool
-    first_difference: str | None = None
-    steady: bool = True
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A final variable or a written file that differs."""
-
-    name: str
-    first_difference: str
-    steady: bool = True
-
-
-@dataclass(frozen=True)
-class Verification:
-    """A notebook run both ways.
-
-    ``equal`` does not count what is not steady. ``seconds_notebook``, ``seconds_pipeline`` and
-    ``seconds_cached`` are the times of the plain run and of the pipeline, cold and from the cache.
-    """
-
-    notebook: str
-    equal: bool
-    cells: list[CellVerification]
-    variables: list[Finding] = field(default_factory=list)
-    files: list[Finding] = field(default_factory=list)
-    seconds_notebook: float = 0.0
-    seconds_pipeline: float = 0.0
-    seconds_cached: float = 0.0
 
 
 @dataclass(frozen=True)

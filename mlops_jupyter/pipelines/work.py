@@ -63,6 +63,8 @@ class Part:
         What was before it.
     reach:
         Names it may reach; ``None``: all.
+    binds:
+        Names it may bind.
     label:
         Names this execution in tokens of live things.
     surroundings:
@@ -78,6 +80,7 @@ class Part:
     count: int
     state: State
     reach: list[str] | None
+    binds: list[str]
     label: str
     surroundings: tuple[str, ...] = ()
     keeps: bool = False
@@ -87,13 +90,18 @@ class Part:
 @dataclass(frozen=True)
 class StepJob:
     """One step to run, and the earlier ones (``before``, in order) that a kernel which does not
-    hold what they leave behind has to run first."""
+    hold what they leave behind has to run first.
+
+    ``cells`` are execution count and source of all earlier cells. ``whole``: all of them must have
+    run in the kernel. ``fresh``: no kernel that was used before will do.
+    """
 
     home: Home
     part: Part
     before: list[Part] = field(default_factory=list)
     cells: list[tuple[int, str]] = field(default_factory=list)
     whole: bool = False
+    fresh: bool = False
     timeout: float | None = None
 
 
@@ -177,7 +185,7 @@ class Pool:
         self._home = home
         self._size = size
         self._kernels: list[Held] = []
-        self._starting = 0
+        self._dead: list[Held] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -197,11 +205,12 @@ class Pool:
         with self._lock:
             idle = [held for held in self._kernels if not held.busy]
             fitting = [held for held in idle if held.fits(job)]
-            if fitting:
+            if fitting and not job.fresh:
                 best = max(fitting, key=lambda held: held.worth(job))
                 best.busy = True
                 return best
-            spare = idle[: max(0, len(self._kernels) + 1 - self._size)]
+            keep = 0 if job.fresh else self._size - 1
+            spare = idle[: max(0, len(self._kernels) - keep)]
             self._kernels = [held for held in self._kernels if held not in spare]
         for held in spare:
             held.kernel.close()
@@ -229,13 +238,17 @@ class Pool:
         return held
 
     def discard(self, held: Held) -> None:
-        """End a kernel whose content is not to be trusted."""
-        self._end(held)
+        """End a kernel whose content is not to be trusted, as the notebook's end would."""
+        with self._lock:
+            if held in self._kernels:
+                self._kernels.remove(held)
+        held.kernel.close()
 
     def _end(self, held: Held) -> None:
         with self._lock:
             if held in self._kernels:
                 self._kernels.remove(held)
+                self._dead.append(held)
         held.kernel.kill()
 
     def kill(self) -> None:
@@ -250,7 +263,7 @@ class Pool:
         """End all kernels gently; none is busy."""
         with self._lock:
             self._closed = True
-            kernels, self._kernels = self._kernels, []
+            kernels, self._kernels, self._dead = [*self._kernels, *self._dead], [], []
         for held in kernels:
             held.kernel.close()
 
@@ -325,6 +338,8 @@ def _run(
     on_output: OnOutput | None = None,
 ) -> Finished | None:
     """Prepare the kernel, run the cells, and ask what they changed."""
+    from .._kernels import CellTimedOut
+
     part, cells = job.part, job.cells
     kernel, state = held.kernel, part.state
     if kernel.steps:
@@ -363,11 +378,16 @@ def _run(
         times.append((began, began))
         try:
             kernel.run(cell, index, left, on_output)
+        except CellTimedOut as error:
+            if left is not None:
+                error.message = f"the step took longer than {job.timeout:g} s"
+            raise
         finally:
             times[-1] = began, datetime.now(timezone.utc)
     if not kernel.steps:
         return None
-    end = Finish(part.reach, part.label, part.expected is not None)
+    touched = None if part.reach is None else [*part.reach, *part.binds]
+    end = Finish(touched, part.label, part.expected is not None)
     finished = from_dict(Finished, kernel.ask({"request": "Finish", **asdict(end)}))
     _note(held, part, finished)
     return finished

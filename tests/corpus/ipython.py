@@ -661,21 +661,19 @@ widgets.link((slider, "value"), (label, "value"), transform=(str, int))
 slider.value = 5
 ---
 slider.value, changes, label.value
-""", slow=True)
-add("output widget and interact", """
+""")
+add("widgets in containers", """
 import ipywidgets as widgets
-out = widgets.Output()
-with out:
-    print("inside")
+box = widgets.VBox([widgets.Checkbox(description="on"), widgets.Text("a")])
 ---
-def f(n=2):
-    print("n is", n)
-    return n * 10
-shown = widgets.interactive(f, n=(0, 5))
+box.children[1].value = "b"
+box
 ---
-shown.children[0].value = 4
-shown.result
-""", slow=True)
+box.children = box.children[:1]
+box.layout.width = "50%"
+---
+[w.value for w in box.children], box.children[0].description, box
+""")
 
 # --- the notebook's form ---
 

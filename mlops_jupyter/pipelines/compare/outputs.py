@@ -155,9 +155,9 @@ def _joined(text: str | list[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON's own types (nbformat has a dict of its own)."""
+    """JSON's own types (nbformat has a dict of its own), keys in one order (a file has them so)."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(value[key]) for key in sorted(value)}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 

@@ -1,0 +1,145 @@
+"""Classes that a notebook defines, and what is found in them."""
+
+from __future__ import annotations
+
+import abc
+import collections
+import enum
+import functools
+import sys
+import typing
+from typing import Any
+
+from cloudpickle import cloudpickle
+
+from .bundle import Unstorable
+from .code import by_value
+
+_METACLASSES = {type, abc.ABCMeta, enum.EnumMeta, type(typing.Protocol)}
+_PLACES = ("__firstlineno__", "__static_attributes__")
+
+
+def reduce_class(kind: type) -> tuple[Any, ...]:
+    """A class by value.
+
+    Raises
+    ------
+    Unstorable
+        If making a class runs code (a metaclass, ``__init_subclass__``), which would do it again.
+    """
+    if type(kind) not in _METACLASSES:
+        raise Unstorable(f"the class {kind.__qualname__} has the metaclass {type(kind).__name__}")
+    for base in kind.__mro__[1:]:
+        hook = vars(base).get("__init_subclass__")
+        if hook is not None and by_value(getattr(hook, "__func__", hook)):
+            raise Unstorable(f"making the class {kind.__qualname__} runs code")
+    if _is_named_tuple(kind):
+        return _reduce_named_tuple(kind)
+    make, args, (state, slots), *others = cloudpickle._dynamic_class_reduce(kind)
+    given = list(args)
+    given[-2] = None  # cloudpickle's random number of the class
+    own = {name: value for name, value in state.items() if not _comes_by_itself(name, value)}
+    if "_abc_impl" in own:
+        own["_abc_impl"] = sorted(own["_abc_impl"], key=lambda k: (k.__module__, k.__qualname__))
+    return (make, tuple(given), (own, slots), *others)
+
+
+def _comes_by_itself(name: str, value: Any) -> bool:
+    """Whether making the class sets an attribute."""
+    if name == "__subclasshook__":  # of a protocol
+        return getattr(getattr(value, "__func__", value), "__module__", "") == "typing"
+    return name in _PLACES
+
+
+def _is_named_tuple(kind: type) -> bool:
+    made = vars(kind).get("__new__")
+    names = getattr(made, "__globals__", None)
+    return (
+        kind.__bases__ == (tuple,)
+        and isinstance(vars(kind).get("_fields"), tuple)
+        and names is not None
+        and str(names.get("__name__", "")).startswith("namedtuple_")
+    )
+
+
+def _reduce_named_tuple(kind: Any) -> tuple[Any, ...]:
+    plain = vars(collections.namedtuple(kind.__name__, kind._fields))
+    own = {
+        name: value
+        for name, value in vars(kind).items()
+        if name not in (*_PLACES, *kind._fields) and (name not in plain or name == "__doc__")
+    }
+    own["__qualname__"] = kind.__qualname__
+    own["_field_defaults"] = dict(kind._field_defaults)
+    if "__orig_bases__" in own and own["__orig_bases__"] == (typing.NamedTuple,):
+        own["__orig_bases__"] = "NamedTuple"
+    args = (kind.__name__, kind._fields, kind.__module__)
+    return make_named_tuple, args, (own, kind.__new__.__defaults__), None, None, fill_named_tuple
+
+
+def make_named_tuple(name: str, fields: tuple[str, ...], module: str) -> Any:
+    """A class of named tuples with these fields."""
+    return collections.namedtuple(name, fields, module=module)  # type: ignore[misc]
+
+
+def fill_named_tuple(kind: Any, state: tuple[dict[str, Any], Any]) -> None:
+    """Give a class of named tuples what may refer to it."""
+    own, defaults = state
+    kind.__new__.__defaults__ = defaults
+    for name, value in own.items():
+        setattr(kind, name, (typing.NamedTuple,) if value == "NamedTuple" else value)
+
+
+def reduce_typevar(variable: Any) -> Any:
+    """A type variable: that of a module, or one of the notebook's own.
+
+    Raises
+    ------
+    Unstorable
+        If it has what this does not know of (a default).
+    """
+    module = sys.modules.get(variable.__module__)
+    if module is not None and variable.__module__ != "__main__":
+        if getattr(module, variable.__name__, None) is variable:
+            return getattr, (module, variable.__name__)
+    if getattr(variable, "__infer_variance__", False) or (
+        hasattr(variable, "has_default") and variable.has_default()
+    ):
+        raise Unstorable("a type variable with a default")
+    return make_typevar, (
+        variable.__name__,
+        variable.__bound__,
+        variable.__constraints__,
+        variable.__covariant__,
+        variable.__contravariant__,
+        variable.__module__,
+    )
+
+
+def make_typevar(
+    name: str, bound: Any, constraints: Any, covariant: bool, contravariant: bool, module: str
+) -> Any:
+    """What :func:`reduce_typevar` took apart."""
+    made: Any = typing.TypeVar(  # type: ignore[misc]
+        name, *constraints, bound=bound, covariant=covariant, contravariant=contravariant
+    )
+    made.__module__ = module
+    return made
+
+
+def reduce_cached_property(cached: functools.cached_property[Any]) -> tuple[Any, ...]:
+    """A cached property without the lock that it has in some versions of Python."""
+    state = {name: value for name, value in vars(cached).items() if name != "lock"}
+    return _make_cached_property, (), state, None, None, _fill
+
+
+def _make_cached_property() -> Any:
+    return functools.cached_property(_nothing)
+
+
+def _nothing(_: Any) -> None:
+    """Stands for the function that comes later."""
+
+
+def _fill(cached: Any, state: dict[str, Any]) -> None:
+    vars(cached).update(state)
