@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Conflict, Unavailable
+from .redaction import Redactor
 from .workspace import Workspace, os_errors
 
 FORMAT = 1
@@ -64,6 +65,7 @@ class Journal:
         self.session = f"{stamp}-{os.urandom(4).hex()}"
         self._guard = threading.Lock()
         self._torn = False
+        self._redactor = Redactor.from_environment()
         with os_errors("the journal in .mlops/journals/"):
             self._file = workspace.path("journals", self.session + SUFFIX)
             self._lock = workspace.lock(lock_name(self.session), timeout=0)
@@ -83,7 +85,8 @@ class Journal:
         Unavailable
             If it cannot be written; the next record starts on a line of its own.
         """
-        line = frame({"t": kind, **fields})
+        record = {"t": kind, **fields}
+        line = frame(self._redactor.value(record) if self._redactor else record)
         with self._guard:
             if self._handle is None:
                 return

@@ -1,40 +1,29 @@
+"""papermill's side: our engine is one of its engines, and the book that it keeps."""
+
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
 
 import nbformat
-import psutil
 import pytest
-from pipelines_support import notebook, save
+from pipelines_support import notebook, python, save
 
-from mlops_jupyter import _papermill
-from mlops_jupyter.errors import Unavailable
+from mlops_jupyter import _papermill, pipelines
 from mlops_jupyter.pipelines.engine import MlopsEngine
 
-
-class Listener:
-    """A watcher that notes what it is told."""
-
-    environment = {"MLOPS_NOTEBOOK": "x.ipynb"}  # noqa: RUF012
-
-    def __init__(self, folder, leave_out=()):
-        self.folder, self.leave_out, self.told = folder, leave_out, []
-
-    def before(self, index):
-        return index not in self.leave_out
-
-    def after(self, index):
-        self.told.append(index)
-
-    def failed(self, index, name, message):
-        self.told.append((index, name, message))
+pytest_plugins = ("pipelines_fixtures",)
+BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 
-def prepared(*cells, **options):
-    made = notebook(*cells, **options)
+def prepared(*cells):
+    made = notebook(*cells)
     made.metadata["papermill"] = {}
     return made
+
+
+def times(seconds):
+    return [(BEGAN, BEGAN + timedelta(seconds=n)) for n in seconds]
 
 
 def test_the_engine_is_papermills():
@@ -55,79 +44,74 @@ def test_kernel_and_language():
     assert MlopsEngine.nb_language(nothing, "r") == "r"
 
 
-def test_the_kernel_gets_its_folder_and_environment_and_this_process_keeps_its_own(tmp_path):
-    code = "import os\n(os.getcwd(), os.environ['MLOPS_NOTEBOOK'], os.environ['HOME'])"
-    before, here = dict(os.environ), Path.cwd()
-    listener = Listener(tmp_path)
-    made = _papermill.run_engine(prepared(code), "python3", listener, output=None)
-    shown = made.cells[0].outputs[0].data["text/plain"]
-    assert eval(shown) == (str(tmp_path), "x.ipynb", os.environ["HOME"])
-    assert (dict(os.environ), Path.cwd()) == (before, here)
-    assert listener.told == [0]
+# --- the book ---------------------------------------------------------------------------------
 
 
-def test_what_ran_is_saved_before_it_is_told(tmp_path):
+def test_the_book_notes_how_cells_went(tmp_path):
+    made = prepared("1", "2", "1/0", "4")
+    book = _papermill.Book(made, tmp_path / "out.ipynb")
+    book.notebook_start()
+    assert [cell.metadata.papermill.status for cell in made.cells] == ["pending"] * 4
+    book.cells([0, 1], times([1, 2.5]), None)
+    book.cells([2], times([0.5]), 2)
+    book.finish(interrupted=False)
+    about = [cell.metadata.papermill for cell in made.cells]
+    assert [item.status for item in about] == ["completed", "completed", "failed", "completed"]
+    assert [item.exception for item in about] == [False, False, True, None]
+    assert [item.duration for item in about[:3]] == [1, 2.5, 0.5]
+    assert about[1].start_time == BEGAN.isoformat()
+    assert about[1].end_time == (BEGAN + timedelta(seconds=2.5)).isoformat()
+    assert made.metadata.papermill.duration > 0
+    saved = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    nbformat.validate(saved)
+    assert saved == nbformat.from_dict(made)
+
+
+def test_cells_that_an_interrupted_run_did_not_reach_stay_pending(tmp_path):
+    made = prepared("1", "2")
+    book = _papermill.Book(made, tmp_path / "out.ipynb")
+    book.notebook_start()
+    book.cells([0], times([1]), None)
+    book.finish(interrupted=True)
+    saved = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert [cell.metadata.papermill.status for cell in saved.cells] == ["completed", "pending"]
+
+
+def test_the_book_saves_at_once_and_at_the_end_and_not_for_each_cell(tmp_path):
     file = tmp_path / "new" / "out.ipynb"
 
-    class Reader(Listener):
-        def after(self, index):
-            saved = nbformat.read(file, as_version=4)
-            self.told.append([len(cell.get("outputs", [])) for cell in saved.cells])
+    class Counting(_papermill.Book):
+        written = 0
 
-        def failed(self, index, name, message):
-            self.after(index)
+        def _write(self):
+            super()._write()
+            self.written += 1
 
-    reader = Reader(tmp_path, leave_out=[1])
-    cells = prepared("print(1)", "print('never')", "1/0", "3")
-    _papermill.run_engine(cells, "python3", reader, output=file)
-    assert reader.told == [[1, 0, 0, 0], [1, 0, 1, 0]]
+    made = prepared(*map(str, range(300)))
+    book = Counting(made, file)
+    book.notebook_start()
+    assert file.exists() and book.written == 1
+    before = datetime.now(timezone.utc)
+    for index in range(300):
+        book.cells([index], times([1]), None)
+    seconds = (datetime.now(timezone.utc) - before).total_seconds()
+    assert book.written <= 2 + seconds, "at most once a second"
+    book.finish(interrupted=False)
+    saved = nbformat.read(file, as_version=4)
+    assert saved.cells[-1].metadata.papermill.status == "completed"
     assert os.listdir(file.parent) == ["out.ipynb"], "no half-written file is left"
 
 
-def test_a_kernel_that_cannot_start(tmp_path):
-    with pytest.raises(Unavailable, match="'no-such-kernel'"):
-        _papermill.run_engine(prepared("1"), "no-such-kernel", Listener(tmp_path), output=None)
-    with pytest.raises(Unavailable, match="'python3'"):
-        _papermill.run_engine(prepared("1"), "python3", Listener(tmp_path / "no"), output=None)
+def test_a_book_without_a_file(tmp_path):
+    made = prepared("1")
+    book = _papermill.Book(made, None)
+    book.notebook_start()
+    book.cells([0], times([1]), None)
+    book.finish(interrupted=False)
+    assert made.cells[0].metadata.papermill.status == "completed"
 
 
-def test_a_cell_that_takes_too_long(tmp_path):
-    listener = Listener(tmp_path)
-    cells = prepared("1", "import time; time.sleep(600)")
-    with pytest.raises(TimeoutError):
-        _papermill.run_engine(cells, "python3", listener, output=None, execution_timeout=1)
-    assert listener.told == [0]
-
-
-def test_ctrl_c_just_as_a_cell_ends_is_ctrl_c(tmp_path):
-    """asyncio has a stop of its loop in the queue then, and nbclient's clean-up fails on it."""
-    from jupyter_core.utils import ensure_event_loop
-
-    class Impatient(Listener):
-        pid = None
-
-        def after(self, index):
-            self.pid = int((tmp_path / "pid").read_text())
-            loop = ensure_event_loop()
-            loop.call_soon(loop.stop)
-            raise KeyboardInterrupt
-
-    listener = Impatient(tmp_path)
-    code = "import os, pathlib; pathlib.Path('pid').write_text(str(os.getpid()))"
-    with pytest.raises(KeyboardInterrupt):
-        _papermill.run_engine(prepared(code, "2"), "python3", listener, output=None)
-    assert not psutil.pid_exists(listener.pid)
-
-
-def test_inside_a_running_loop(tmp_path):
-    """As a magic in a notebook's cell calls it."""
-    import asyncio
-
-    async def main():
-        return _papermill.run_engine(prepared("1 + 1"), "python3", Listener(tmp_path), output=None)
-
-    made = asyncio.run(main())
-    assert made.cells[0].outputs[0].data["text/plain"] == "2"
+# --- papermill's ways ------------------------------------------------------------------------
 
 
 def test_chosen_folder_and_local_paths(tmp_path, monkeypatch):
@@ -148,9 +132,50 @@ def test_chosen_folder_and_local_paths(tmp_path, monkeypatch):
     assert _papermill.local_path(None) is None
 
 
+def test_inside_a_running_loop(ready):
+    """As a magic in a notebook's cell calls it."""
+    import asyncio
+
+    path = save(ready.root / "a.ipynb", "1 + 1")
+
+    async def main():
+        return pipelines.run(ready, path, {})
+
+    run = asyncio.run(main())
+    made = nbformat.read(ready.root / run.output, as_version=4)
+    assert made.cells[0].outputs[0].data["text/plain"] == "2"
+
+
+def papermill(folder, *arguments):
+    process = python("", "-m", "papermill", "--no-progress-bar", *arguments, cwd=folder)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out + err
+
+
 @pytest.mark.slow
-def test_the_outputs_of_plain_papermill(tmp_path):
-    import papermill
+def test_options_of_papermill(ready):
+    root = ready.root
+    (root / "data").mkdir()
+    code = "import os\nprint('said')\n(os.path.basename(os.getcwd()))"
+    save(root / "a.ipynb", code)
+    options = ("--engine", "mlops", "--cwd", "data", "--log-output")
+    status, text = papermill(root, "a.ipynb", "out.ipynb", *options)
+    assert (status, "said" in text) == (0, True), text
+    made = nbformat.read(root / "out.ipynb", as_version=4)
+    assert made.cells[0].outputs[1].data["text/plain"] == "'data'"
+    status, text = papermill(root, "a.ipynb", "-", "--engine", "mlops")
+    assert status == 0 and '"said\\n"' in text, text
+    save(root / "slow.ipynb", "1", "import time; time.sleep(600)")
+    slow = ("slow.ipynb", "out.ipynb", "--engine", "mlops", "--execution-timeout", "1")
+    status, text = papermill(root, *slow)
+    assert status == 1
+    run = pipelines.history(ready)[0]
+    assert run.error == "step cell-2, cell 2: TimeoutError: the cell took longer than 1 s"
+
+
+@pytest.mark.slow
+def test_the_outputs_of_plain_papermill(ready):
+    import papermill as plain_papermill
 
     cells = (
         "from IPython.display import display, HTML, clear_output",
@@ -161,13 +186,13 @@ def test_the_outputs_of_plain_papermill(tmp_path):
         "%matplotlib inline",
         "!echo shell",
         "import warnings; warnings.warn('careful', stacklevel=1)",
-        ("raises-exception", "[][1]"),
+        "5",
         "_",
+        ("raises-exception", "[][1]"),
     )
-    path = save(tmp_path / "a.ipynb", *cells[:-2], "5", cells[-1])
-    plain = papermill.execute_notebook(str(path), None, progress_bar=False, cwd=str(tmp_path))
-    made = _papermill.run_engine(
-        prepared(*cells[:-2], "5", cells[-1]), "python3", Listener(tmp_path), output=None
+    path = save(ready.root / "a.ipynb", *cells)
+    plain = plain_papermill.execute_notebook(
+        str(path), None, progress_bar=False, cwd=str(ready.root)
     )
 
     def shown(content):
@@ -179,4 +204,7 @@ def test_the_outputs_of_plain_papermill(tmp_path):
                 found.append({**output, "text": number or text})
         return found
 
-    assert shown(made) == shown(plain)
+    for _ in range(2):  # cold and warm
+        run = pipelines.run(ready, path, {})
+        made = nbformat.read(ready.root / run.output, as_version=4)
+        assert shown(made) == shown(plain)

@@ -23,7 +23,7 @@ from .. import models
 from ..errors import InvalidInput
 from ..workspace import Workspace
 from . import kernel
-from .autolog import Hook
+from .autolog import REPLAY, Hook
 from .outputs import Outputs
 from .recorder import OpenRun, Recorder
 
@@ -223,6 +223,8 @@ class Capture:
     # --- cells --------------------------------------------------------------------------------
 
     def _pre_run_cell(self, info: Any) -> None:
+        if REPLAY in os.environ:  # the cell runs again only for what it leaves in the kernel
+            return
         try:
             running = self._cells.get(threading.get_ident())
             if running is not None and running.count == self._shell.execution_count:

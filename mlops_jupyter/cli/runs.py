@@ -14,7 +14,9 @@ runs = noun("runs", "Experiment runs.")
 
 @verb(runs, "list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
-@click.option("--kind", type=click.Choice(["model", "pipeline", "step", "run"]), default=None)
+@click.option(
+    "--kind", type=click.Choice(["model", "pipeline", "step", "sweep", "run"]), default=None
+)
 @click.option("--parent", metavar="RUN", help="Only the children of this run.")
 def list_(workspace: Workspace, limit: int, kind: str | None, parent: str | None) -> list[Run]:
     """Runs, newest first."""

@@ -11,7 +11,7 @@ from pickle import PickleBuffer
 from typing import Any
 
 from .bundle import Unstorable
-from .mapped import Mapped
+from .mapped import Frozen, Mapped
 
 
 def numpy() -> Any:
@@ -46,9 +46,9 @@ def owner_of(array: Any) -> tuple[Any, Any]:
     raise Unstorable(f"an array in the memory of a {type(base).__name__}")
 
 
-def reduce_array(array: Any, apart: bool = False) -> tuple[tuple[Any, ...], PickleBuffer | None]:
-    """An array with memory of its own (``apart``: that gets some); and its memory, if it is stored
-    as such.
+def reduce_array(array: Any, apart: bool = False) -> tuple[tuple[Any, ...], bool]:
+    """An array with memory of its own (``apart``: that gets some), and whether that can never be
+    written.
 
     Raises
     ------
@@ -59,18 +59,17 @@ def reduce_array(array: Any, apart: bool = False) -> tuple[tuple[Any, ...], Pick
     if array.dtype.hasobject:
         if frozen or not (array.flags.c_contiguous or array.flags.f_contiguous):
             raise Unstorable("an array of objects with a layout of its own")
-        return array.__reduce__(), None
+        return array.__reduce__(), False
     if not array.nbytes:
-        return (make_array, (b"", array.dtype, array.shape, None, not frozen)), None
+        return (make_array, (b"", array.dtype, array.shape, None, not frozen)), False
+    immutable = not apart and frozen and not _can_be_written(array.base)
     memory = PickleBuffer(_bytes_of(array))
-    immutable = not apart and frozen and array.base is not None and not _is_mapped(array)
     args = (memory, array.dtype, array.shape, array.strides, not frozen, immutable)
-    return (make_array, args), memory
+    return (make_array, args), immutable
 
 
-def _is_mapped(array: Any) -> bool:
-    base = array.base
-    return isinstance(base, memoryview) and isinstance(base.obj, Mapped) and not base.readonly
+def _can_be_written(base: Any) -> bool:
+    return base is None or (isinstance(base, Mapped) and not isinstance(base, Frozen))
 
 
 def _bytes_of(array: Any) -> Any:
@@ -94,9 +93,7 @@ def make_array(
         if not immutable:
             made = made.copy(order="K")
     else:
-        made = np.ndarray(
-            shape, dtype, memoryview(memory).toreadonly() if immutable else memory, 0, strides
-        )
+        made = np.ndarray(shape, dtype, memory, 0, strides)
     if not immutable:
         made.flags.writeable = writeable
     return made

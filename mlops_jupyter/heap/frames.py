@@ -44,6 +44,12 @@ def is_index(thing: Any) -> bool:
     return pandas is not None and isinstance(thing, getattr(pandas, "Index", ()))
 
 
+def is_series_manager(thing: Any) -> bool:
+    """Whether it is what holds the one block of a series."""
+    kind = type(thing)
+    return kind.__name__ == "SingleBlockManager" and kind.__module__.startswith("pandas.")
+
+
 def is_notes(thing: Any) -> bool:
     """Whether it is pandas' notes of who shares some memory."""
     return type(thing).__name__ == "BlockValuesRefs" and type(thing).__module__.startswith("pandas")

@@ -11,6 +11,10 @@ class Mapped(mmap.mmap):
     """A blob's memory; its file never changes."""
 
 
+class Frozen(Mapped):
+    """Memory that cannot be written at all."""
+
+
 def map_file(path: Path, readonly: bool) -> memoryview:
     """The content of a file as memory.
 
@@ -20,9 +24,9 @@ def map_file(path: Path, readonly: bool) -> memoryview:
         If it cannot be read.
     """
     with open(path, "rb") as file:
-        mapped = Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    view = memoryview(mapped)
-    return view.toreadonly() if readonly else view
+        if readonly:
+            return memoryview(Frozen(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return memoryview(Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY))
 
 
 def address(memory: memoryview) -> tuple[int, int] | None:

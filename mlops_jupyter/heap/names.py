@@ -71,7 +71,9 @@ class Binding:
     def __init__(self, value: Any) -> None:
         self._id = id(value)
         self._value: Any = value if isinstance(value, ATOMS) else None
-        if type(value).__module__ != "numpy":  # an array to which there are references is not resized
+        if (
+            type(value).__module__ != "numpy"
+        ):  # an array to which there are references is not resized
             with contextlib.suppress(TypeError):  # a list, a dictionary ...: its id has to do
                 self._value = weakref.ref(value)
 

@@ -150,7 +150,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._singletons = setting.singletons
         self._together = together
         self._np = arrays.numpy()
-        self._memory: list[pickle.PickleBuffer] = []
+        self._memory: tuple[pickle.PickleBuffer, bool] | None = None
         self.unshared: set[int] = set()
         self.notes: list[Any] = []
 
@@ -162,8 +162,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if raw.nbytes < OUT_OF_BAND:
             return True
         self._found.buffers.append(buffer)
-        ours = bool(self._memory) and self._memory[-1] is buffer
-        self._found.readonly.append(raw.readonly and not ours)
+        memory, readonly = self._memory if self._memory else (None, True)
+        self._found.readonly.append(raw.readonly if memory is not buffer else readonly)
         return False
 
     def reducer_override(self, thing: Any) -> Any:  # noqa: PLR0911, PLR0912  # one per kind
@@ -194,6 +194,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         refusals.refuse(thing)
         if frames.is_block(thing) or frames.is_index(thing):
             return self._pandas(thing)
+        if frames.is_series_manager(thing):  # its own state would also say it in an older way
+            return kind, (thing.blocks[0], thing.axes[0])
         if frames.is_notes(thing):
             self.notes.append(thing)
             return frames.make_notes, ()
@@ -238,9 +240,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             raise Unstorable(f"two arrays in the memory of a {type(memory).__name__}")
 
     def _memory_of(self, array: Any, apart: bool = False) -> Any:
-        reduced, memory = arrays.reduce_array(array, apart)
-        if memory is not None:
-            self._memory.append(memory)
+        reduced, immutable = arrays.reduce_array(array, apart)
+        if isinstance(reduced[1][0], pickle.PickleBuffer):
+            self._memory = reduced[1][0], immutable
         return reduced
 
     def _pandas(self, thing: Any) -> Any:
@@ -335,6 +337,8 @@ def probe(
         if not found.why and not all(id(thing) in memo for thing in frames.sharers(notes)):
             found.why = "an array in the memory of data frames that are not all here"
     found.alive.append(memo)
+    pickler.clear_memo()  # it and its own callback keep each other alive
+    vars(pickler).clear()
     return found
 
 

@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
 
 def plan_of(
-    notebook: NotebookNode, steps: list[Step], kernel: str, given: Mapping[str, str]
+    name: str, notebook: NotebookNode, steps: list[Step], kernel: str, given: Mapping[str, str]
 ) -> Plan:
     """What there is to schedule in a notebook that passed the syntax check."""
     return Plan(
+        name,
         steps,
         [[(index, notebook.cells[index]) for index in step.cells] for step in steps],
         counts(steps),
@@ -93,7 +94,9 @@ class Execution:
         self._executor = executor
         self._folder = conductor.folder
         self._on_output = on_output
-        self._plan = plan_of(notebook, conductor.steps, kernel, conductor.job.given())
+        self._plan = plan_of(
+            conductor.state.notebook, notebook, conductor.steps, kernel, conductor.job.given()
+        )
         sources = [cell.source for cells in self._plan.cells for _, cell in cells]
         steps = _kernels.takes_steps(kernel)
         self._home = Home(
@@ -172,8 +175,8 @@ class Execution:
             times = outcome.times
             packed = self._packed(outcome)
             failed = outcome.error[0] if outcome.error and not result.ends else None
-            if outcome.finished is not None and self._traces is not None:
-                self._keep(step, result, packed)
+            if outcome.finished is not None and self._blobs is not None and self._traces:
+                self._keep(self._blobs, self._traces, step, result, packed)
         self._assembly.add(indices[: len(times)], packed, plan.counts[step])
         self._book.cells(indices[: len(times)], times, failed)
         self._conductor.committed(step, result)
@@ -190,17 +193,18 @@ class Execution:
         packed["injected"] = _injected(outcome.cells)
         return packed
 
-    def _keep(self, step: int, result: Result, packed: dict[str, Any]) -> None:
+    def _keep(
+        self, blobs: Blobs, traces: Traces, step: int, result: Result, packed: dict[str, Any]
+    ) -> None:
         keep: Callable[[], None] = partial(
             record,
-            self._blobs,
-            self._traces,
+            blobs,
+            traces,
             self._plan,
             step,
             result,
             packed,
             folder=self._folder,
-            notebook=self._conductor.state.notebook,
             run=self._conductor.job.id,
         )
         self._conductor.cached(keep)

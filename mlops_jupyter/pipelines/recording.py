@@ -11,7 +11,7 @@ from ..models import now
 from .assembly import tells_numbers
 from .scheduler import Plan, Result
 from .state import is_key
-from .traces import FileSeen, Trace, Traces, ambient_of, distributions_of, variable
+from .traces import Trace, Traces, ambient_of, distributions_of, variable
 from .work import relative
 
 
@@ -24,7 +24,6 @@ def record(
     packed: dict[str, Any],
     *,
     folder: Path,
-    notebook: str,
     run: str,
 ) -> None:
     """Keep the trace of a step that ran.
@@ -58,7 +57,7 @@ def record(
         Trace(
             code=plan.codes[step],
             label=result.label,
-            notebook=notebook,
+            notebook=plan.notebook,
             step=plan.steps[step].name,
             created=now(),
             run=run,
@@ -67,7 +66,7 @@ def record(
             everything=result.everything,
             ambient={name: token for name, token in ambient.items() if name not in unread},
             unread=unread,
-            files={path: _seen(traces, path, digest) for path, digest in {**new, **files}.items()},
+            files={path: traces.seen(path, digest) for path, digest in {**new, **files}.items()},
             listed={relative(path, folder): digest for path, digest in observed.listed.items()},
             environment=_environment(observed.environment, ambient),
             distributions=distributions_of(observed.imports),
@@ -93,7 +92,4 @@ def _environment(asked: dict[str, str], ambient: dict[str, str]) -> dict[str, st
 
 
 _WAIVED = ("network", "child process")
-
-
-def _seen(traces: Traces, path: str, digest: str) -> FileSeen:
-    return traces.seen(path, digest)
+_KEY = 64

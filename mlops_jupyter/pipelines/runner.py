@@ -67,8 +67,8 @@ def run(
     id: str | None = None,
     on_change: OnChange | None = None,
 ) -> PipelineRun:
-    """Run ``notebook`` with ``parameters``, giving what running it from top to bottom gives; returns
-    when it ended.
+    """Run ``notebook`` with ``parameters``, giving what running it from top to bottom gives; waits
+    until it ended.
 
     Kernels work in the notebook's folder. Steps whose inputs are what they were in an earlier run
     are not run again. A cell that fails does not raise here: the run's status is ``failed`` and its
@@ -112,7 +112,7 @@ def run(
     content = notebooks.read_plain(notebook) or notebooks.read(notebook)
     declared = contract.declared(content)
     values = contract.check(declared, parameters)
-    hidden = secret_parameters.check(declared, secrets or {}, os.environ)
+    hidden = secret_parameters.check(declared, secrets or {}, os.environ, parameters)
     if workers < 1:
         raise InvalidInput(f"There cannot be {workers} workers.", hint="Give 1 or more.")
     name, _, address = executor.partition(":")
@@ -124,7 +124,15 @@ def run(
     if target.is_dir():
         raise InvalidInput(f"The output {target.name!r} is a folder.", hint="Name a file.")
     blobs = open_cache(workspace, cache)
-    job = Job(id, str(workspace.root), str(notebook), str(notebook.parent), str(target), values, tuple(hidden))
+    job = Job(
+        id,
+        str(workspace.root),
+        str(notebook),
+        str(notebook.parent),
+        str(target),
+        values,
+        tuple(hidden),
+    )
     if use_cache and (run := unchanged(job, blobs, resume, on_change)) is not None:
         return run
     with kind(workers=workers, address=address) as pool, blobs.lease():

@@ -51,6 +51,8 @@ class Plan:
 
     Attributes
     ----------
+    notebook:
+        Its name in the records.
     steps, cells, counts, codes, predictions:
         One each per step: the step, its cells with their index in the notebook, the execution
         count of its first cell, its code key, and what it may do.
@@ -58,6 +60,7 @@ class Plan:
         Ambient providers that whoever reads also changes.
     """
 
+    notebook: str
     steps: list[Step]
     cells: list[list[tuple[int, Any]]]
     counts: list[int]
@@ -334,7 +337,11 @@ class Scheduler:
         plan = self._plan
         trace, why = self._traces.find(plan.codes[step], state, plan.counts[step], self._resumed)
         if trace is None:
-            self._missed.setdefault(step, why)
+            self._missed.setdefault(
+                step,
+                why
+                or self._traces.why_unknown(plan.codes[step], plan.notebook, plan.steps[step].name),
+            )
             return False
         self._results[step] = Result(
             "cached",

@@ -17,6 +17,7 @@ from ..heap import EVERYTHING, Bundle
 from ..workspace import os_errors
 
 LIVE = "live:"
+FOLDER, LINK = "dir", "link:"
 FOLDER, LINK = "dir", "link:"  # what a written path may be, besides a blob
 
 

@@ -24,7 +24,7 @@ from typing import Any
 from .. import trust
 from ..blobs import Blobs, hash_file, hash_of
 from ..heap import Bundle
-from ..models import Step
+from ..models import Step, from_dict
 from ..notebook import tags
 from .source import RAISES, parse
 from .state import Delta, State
@@ -105,7 +105,7 @@ def decode(note: bytes, *, sealed: bool) -> Trace | None:
     try:
         data = json.loads(body)
         delta = data["delta"]
-        delta["bundles"] = tuple(_bundle(item) for item in delta["bundles"])
+        delta["bundles"] = tuple(from_dict(Bundle, item) for item in delta["bundles"])
         delta["deleted"], delta["imports"] = tuple(delta["deleted"]), tuple(delta["imports"])
         data["delta"] = Delta(**delta)
         data["files"] = {path: FileSeen(**seen) for path, seen in data["files"].items()}
@@ -114,8 +114,9 @@ def decode(note: bytes, *, sealed: bool) -> Trace | None:
         return None
 
 
-def _bundle(data: dict[str, Any]) -> Bundle:
-    return Bundle(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+def _last(notebook: str, step: str) -> str:
+    """Where the code key is noted that a step had when it last ran."""
+    return f"steps/{hash_of(repr((notebook, step)).encode())[:40]}/"
 
 
 def counts(steps: list[Step]) -> list[int]:
@@ -127,9 +128,7 @@ def counts(steps: list[Step]) -> list[int]:
     return found
 
 
-def code_keys(
-    notebook: Any, steps: list[Step], kernel: str, given: Mapping[str, str]
-) -> list[str]:
+def code_keys(notebook: Any, steps: list[Step], kernel: str, given: Mapping[str, str]) -> list[str]:
     """A key of each step's code: of its AST, so that comments and blank lines do not count; of the
     text where it is not Python; of the values ``given`` where papermill injected parameters."""
     about = [FORMAT, kernel, sys.implementation.cache_tag]
@@ -178,6 +177,12 @@ class Traces:
             If it cannot be written.
         """
         self._blobs.write_note(_note(trace), encode(trace))
+        self._blobs.write_note(f"{_last(trace.notebook, trace.step)}code", trace.code.encode())
+
+    def why_unknown(self, code: str, notebook: str, step: str) -> str:
+        """Why there is no trace at all for a step's code."""
+        last = self._blobs.notes(_last(notebook, step)).values()
+        return "its code changed" if any(found.decode() != code for found in last) else ""
 
     def find(
         self, code: str, state: State, count: int, run: str | None
@@ -199,10 +204,12 @@ class Traces:
         why = ""
         for trace in traces:
             reason = next(self._reasons(trace, state, count, run), None)
-            if reason is None:
-                self._blobs.touch_note(_note(trace))  # pruning spares what is in use
-                return trace, ""
-            why = why or reason
+            # pruning spares what is in use; what it took meanwhile is missed here
+            if reason is None and self._blobs.touch_note(_note(trace)):
+                if all(self._blobs.has(key) for key in trace.blobs):
+                    return trace, ""
+                reason = "its results were pruned"
+            why = why or reason or "its results were pruned"
         return None, why
 
     def _reasons(self, trace: Trace, state: State, count: int, run: str | None) -> Iterator[str]:
@@ -240,8 +247,6 @@ class Traces:
                 yield f"file {path} changed"
         if "-" in trace.delta.written.values():
             yield "a file that it writes is not stored"
-        if not all(self._blobs.has(key) for key in trace.blobs):
-            yield "its results were pruned"
 
     def _same(self, path: str, seen: FileSeen, state: State) -> bool:
         if (written := state.files.get(path)) is not None:

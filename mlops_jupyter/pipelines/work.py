@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 DIED = "DeadKernelError"
+_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -218,24 +219,33 @@ class Pool:
 
     def start(self) -> Held:
         """A fresh kernel, busy."""
-        from .._kernels import Kernel
-
-        home = self._home
-        kernel = Kernel(
-            home.kernel,
-            Path(home.folder),
-            home.environment,
-            home.cache,
-            start_timeout=home.start_timeout,
-            options=home.options,
-        )
-        held = Held(kernel)
+        held = Held(self._kernel())
         with self._lock:
             self._kernels.append(held)
             closed = self._closed
         if closed:
             self._end(held)
         return held
+
+    def _kernel(self) -> Kernel:
+        """A kernel process; a port that another one took in the same moment costs a second try."""
+        from .._kernels import Kernel
+
+        home = self._home
+        for tries in range(_STARTS, 0, -1):
+            try:
+                return Kernel(
+                    home.kernel,
+                    Path(home.folder),
+                    home.environment,
+                    home.cache,
+                    start_timeout=home.start_timeout,
+                    options=home.options,
+                )
+            except Unavailable:
+                if tries == 1 or self._closed:
+                    raise
+        raise AssertionError("unreachable")
 
     def discard(self, held: Held) -> None:
         """End a kernel whose content is not to be trusted, as the notebook's end would."""
@@ -343,7 +353,7 @@ def _run(
     part, cells = job.part, job.cells
     kernel, state = held.kernel, part.state
     if kernel.steps:
-        environment = {"MLOPS_REPLAY": "1"} if part.expected is not None else {"MLOPS_REPLAY": ""}
+        environment = {"MLOPS_REPLAY": "1"} if part.expected is not None else {}
         names = list(state.names) if part.reach is None else part.reach
         stale = [name for name, token in held.names.items() if state.token(name) != token]
         earlier = [c for c in cells if c[0] < part.count and c[0] not in held.known]

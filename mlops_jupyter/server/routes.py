@@ -28,7 +28,7 @@ from .handlers import Route
 from .requests import Request, check_name, missing
 
 PREFIX = "mlops/api"
-KINDS = ("model", "pipeline", "step", "run")
+KINDS = ("model", "pipeline", "step", "sweep", "run")
 
 
 def tracked(workspace: Workspace) -> bool:

@@ -64,6 +64,7 @@ class Agent:
 
     def prepare(self, request: Prepare) -> Prepared:
         """Make the namespace, the ambient state and the history what the request says."""
+        os.environ.pop("MLOPS_REPLAY", None)
         os.environ.update(request.environment)
         for count, source in request.cells:
             self._show(count, source)
@@ -137,6 +138,9 @@ class Agent:
         for name in {*before, *self._values}:
             value = self._values.get(name)
             if isinstance(value, Unstorable):
+                known = before.get(name)
+                if isinstance(known, Unstorable) and str(known) == str(value):
+                    continue  # as far as can be told nothing changed it
                 live[name] = str(value)
                 self._live[name] = f"live:{label}:{name}"
                 self._ambient.pop(name, None)
