@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -241,6 +242,15 @@ class Kernel:
         if self._loop.is_closed() or self._loop.is_running():
             self.kill()
             return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._end()
+        else:  # the caller's: this thread cannot run another one
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(self._end).result()
+
+    def _end(self) -> None:
         try:
             self._do(self._shut_down())
         finally:

@@ -148,7 +148,7 @@ class StepResult:
 class PipelineRun:
     """One execution of a pipeline. ``id`` is ours and known before the run starts; ``run_id`` is
     MLflow's parent run. ``notebook`` and ``output`` are relative to the workspace where they can
-    be."""
+    be. ``resumed`` is the id of the run that it continued."""
 
     id: str
     run_id: str | None
@@ -160,6 +160,41 @@ class PipelineRun:
     steps: list[StepResult]
     parameters: dict[str, Scalar] = field(default_factory=dict)
     error: str | None = None
+    resumed: str | None = None
+
+
+@dataclass(frozen=True)
+class DebugNotebook:
+    """A notebook whose first cell loads what the step ``step`` of the pipeline run ``run`` begins
+    with, and whose other cells are the step's.
+
+    ``notebook`` is what ran, ``output`` the new one. ``cell`` is the index in it of the cell that
+    failed, and ``error`` why it did.
+    """
+
+    notebook: str
+    run: str
+    step: str
+    output: str
+    cell: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """What was loaded into a kernel so that a step can be run there by hand.
+
+    ``names`` are the variables, ``again`` the steps that ran again because what they leave behind
+    is in no cache; ``without`` says of names that were left out why. ``notes`` are lines about what
+    may not be as it was.
+    """
+
+    run: str
+    step: str
+    names: list[str]
+    again: list[str] = field(default_factory=list)
+    without: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

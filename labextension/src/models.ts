@@ -114,7 +114,8 @@ export interface StepResult {
 
 /**
  * One execution of a pipeline. `id` is ours and known before the run starts; `run_id` is MLflow's
- * parent run. `notebook` and `output` are relative to the workspace where they can be.
+ * parent run. `notebook` and `output` are relative to the workspace where they can be. `resumed`
+ * is the id of the run that it continued.
  */
 export interface PipelineRun {
   id: string;
@@ -127,6 +128,36 @@ export interface PipelineRun {
   steps: StepResult[];
   parameters: Record<string, Scalar>;
   error: string | null;
+  resumed: string | null;
+}
+
+/**
+ * A notebook whose first cell loads what the step `step` of the pipeline run `run` begins with,
+ * and whose other cells are the step's. `notebook` is what ran, `output` the new one. `cell` is
+ * the index in it of the cell that failed, and `error` why it did.
+ */
+export interface DebugNotebook {
+  notebook: string;
+  run: string;
+  step: string;
+  output: string;
+  cell: number | null;
+  error: string | null;
+}
+
+/**
+ * What was loaded into a kernel so that a step can be run there by hand. `names` are the
+ * variables, `again` the steps that ran again because what they leave behind is in no cache;
+ * `without` says of names that were left out why. `notes` are lines about what may not be as it
+ * was.
+ */
+export interface StepInputs {
+  run: string;
+  step: string;
+  names: string[];
+  again: string[];
+  without: Record<string, string>;
+  notes: string[];
 }
 
 /**

@@ -1,7 +1,9 @@
-"""``mlops pipeline show|run`` and ``mlops run``."""
+"""``mlops pipeline show|run|verify|resume|debug`` and ``mlops run``."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,12 @@ from rich.markup import escape
 
 from .. import pipelines
 from ..errors import InvalidInput
-from ..models import Pipeline, PipelineRun, Sweep, Verification
+from ..models import DebugNotebook, Pipeline, PipelineRun, StepInputs, Sweep, Verification
 from ..pipelines import secrets, sweeps
 from ..pipelines.failures import Failure
 from ..pipelines.reports import Reports
 from ..redaction import Redactor
-from ..workspace import Workspace
+from ..workspace import ENV, Workspace
 from ._app import Screen, app, noun, screen, verb
 from ._text import coloured, seconds
 from .contract import NotebookCommand
@@ -231,6 +233,111 @@ def _sweep(
         if (so_far := following.reports.sweep) is not None and so_far.runs:
             screen().show(so_far)
         raise
+
+
+@verb(pipeline, "resume", short_help="Continue a run that failed or was cancelled.")
+@click.argument("what", metavar="NOTEBOOK|RUN")
+@click.option(
+    "--param-env",
+    multiple=True,
+    metavar="NAME[=VARIABLE]",
+    help="A secret parameter of the run: it has to be given again; may be repeated.",
+)
+@click.option("-o", "output", metavar="OUT.ipynb", help="Where to write the executed notebook.")
+@click.option("--executor", default="local", show_default=True, help="Where steps run.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--cache", metavar="URL", help="Where results are kept and looked for.")
+@click.option("--id", hidden=True)
+def resume(
+    workspace: Workspace,
+    what: str,
+    param_env: tuple[str, ...],
+    output: str | None,
+    executor: str,
+    workers: int,
+    cache: str | None,
+    id: str | None,
+) -> PipelineRun:
+    """Continue the last run of a notebook, or the run with an id, with its parameters: only what
+    it did not do, or what changed since, runs. Exit code 1 if a step failed."""
+    from ..pipelines import resume as resuming
+
+    hidden = secrets.parse(param_env)
+    redactor = secrets.redactor(hidden)
+    for line in secrets.notices(hidden):
+        click.echo(line, err=True)
+    target = Path(output).absolute() if output else None
+    earlier, notebook = resuming.resumable(workspace, what)
+    screen().note(
+        f"Resuming run {earlier.id} of {escape(earlier.notebook)}, which {earlier.status}."
+    )
+    reports = Reports(workspace, notebook, output=target, redactor=redactor)
+    following = _Following(screen(), reports, redactor, [])
+    with reports:
+        done = resuming.resume(
+            workspace,
+            what,
+            secrets=hidden,
+            output=target,
+            executor=executor,
+            workers=workers,
+            cache=cache,
+            id=id,
+            on_change=following,
+        )
+        following(done)
+        following.ended()
+    return done
+
+
+@verb(pipeline, "debug", short_help="Open a step with what it began with.")
+@click.argument("notebook")
+@click.argument("step", required=False)
+@click.option("--run", "run_id", metavar="RUN", help="The run.  [default: the notebook's last]")
+@click.option("-o", "output", metavar="OUT.ipynb", help="Where to write the notebook.")
+@click.option("--cache", metavar="URL", help="Where the run kept its results.")
+@click.option("--lab", is_flag=True, help="Open it in JupyterLab.")
+def debug(
+    workspace: Workspace,
+    notebook: str,
+    step: str | None,
+    run_id: str | None,
+    output: str | None,
+    cache: str | None,
+    lab: bool,
+) -> DebugNotebook:
+    """Write a notebook whose first cell loads what STEP of NOTEBOOK began with, and whose other
+    cells are the step's. STEP is the one that failed if none is named."""
+    from ..pipelines.debug import debug as write
+
+    target = Path(output).absolute() if output else None
+    found = write(
+        workspace,
+        workspace.resolve(notebook, "notebook"),
+        step,
+        run=run_id,
+        output=target,
+        cache=cache,
+    )
+    if lab:
+        screen().show(found)
+        place = target or workspace.root / found.output
+        root = workspace.root if place.is_relative_to(workspace.root) else place.parent
+        os.environ[ENV] = str(workspace.root)
+        command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", str(place)]
+        os.execv(sys.executable, command)
+    return found
+
+
+@verb(pipeline, "inputs", hidden=True)
+@click.argument("run_id", metavar="RUN")
+@click.argument("step")
+@click.option("--cache", metavar="URL", help="Where the run kept its results.")
+def inputs(workspace: Workspace, run_id: str, step: str, cache: str | None) -> StepInputs:
+    """Load what STEP of a RUN began with into this kernel (in a cell, after %mlops)."""
+    from ..pipelines.inputs import inputs as load
+
+    return load(workspace, run_id, step, cache=cache)
 
 
 @verb(pipeline, "verify", short_help="Run a notebook both ways and compare.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..models import (
     CacheEntry,
     CacheSummary,
     ColumnDrift,
+    DebugNotebook,
     Deployment,
     Doctor,
     LabelsAdded,
@@ -30,6 +32,7 @@ from ..models import (
     Report,
     Run,
     RunDetail,
+    StepInputs,
     StepResult,
     Sweep,
     Tour,
@@ -211,6 +214,29 @@ def _pipeline_run(console: Console, run: PipelineRun) -> None:
     if run.error:
         console.print(f"[red]{escape(run.error)}[/]")
     console.print(f"Executed notebook: {text(run.output)}")
+    name = escape(shlex.quote(run.notebook))
+    if any(step.status == "failed" for step in run.steps):
+        console.print(f"Debug it: mlops pipeline debug {name}")
+    if run.status in ("failed", "cancelled"):
+        console.print(f"Resume: mlops pipeline resume {name}")
+
+
+def _debug_notebook(console: Console, made: DebugNotebook) -> None:
+    console.print(f"Step [bold]{text(made.step)}[/] of {text(made.notebook)}, run {made.run}")
+    if made.error:
+        console.print(f"[red]{escape(made.error)}[/]")
+    console.print(f"Open {text(made.output)} and run its first cell.")
+
+
+def _step_inputs(console: Console, inputs: StepInputs) -> None:
+    console.print(f"This kernel is as it was before step {text(inputs.step)} of run {inputs.run}.")
+    console.print(f"Names: {text(', '.join(inputs.names))}")
+    if inputs.again:
+        console.print(f"Ran again: {text(', '.join(inputs.again))}")
+    for name, why in inputs.without.items():
+        console.print(f"Left out: {text(name)}, which the step does not need ({escape(why)})")
+    for note in inputs.notes:
+        console.print(f"[yellow]![/] {escape(note)}")
 
 
 def _sweep(console: Console, sweep: Sweep) -> None:
@@ -346,6 +372,7 @@ _SINGLE: dict[type, Callable[[Console, Any], None]] = {
     AuditVerdict: _verdict,
     Verification: _verification,
     CacheSummary: _cache,
+    DebugNotebook: _debug_notebook,
     Doctor: _verdict,
     LabelsAdded: _labels,
     Logs: lambda console, logs: console.print(logs.text, markup=False),
@@ -356,6 +383,7 @@ _SINGLE: dict[type, Callable[[Console, Any], None]] = {
     Promotion: _promotion,
     Report: _report,
     RunDetail: _run,
+    StepInputs: _step_inputs,
     Sweep: _sweep,
     Tour: _tour,
 }

@@ -1,7 +1,7 @@
 """numpy arrays: memory that several values may share.
 
-An array that owns its memory is stored as that memory, in the layout it has; a view is a view of its
-owner again.
+An array that owns its memory is stored as that memory, in the layout it has; a view is a view of
+its owner again.
 """
 
 from __future__ import annotations

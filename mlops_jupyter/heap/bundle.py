@@ -7,7 +7,7 @@ from dataclasses import dataclass
 EVERYTHING = "*"
 
 
-class Unstorable(Exception):  # noqa: N818  # it tells a fact, not a fault
+class Unstorable(Exception):  # it tells a fact, not a fault
     """A value cannot be carried to another process; the message says why, in a few words."""
 
 

@@ -7,13 +7,13 @@ import collections
 import enum
 import functools
 import sys
+import types
 import typing
 from typing import Any
 
 from cloudpickle import cloudpickle
 
 from .bundle import Unstorable
-from .code import by_value
 
 _METACLASSES = {type, abc.ABCMeta, enum.EnumMeta, type(typing.Protocol)}
 _PLACES = ("__firstlineno__", "__static_attributes__")
@@ -30,8 +30,8 @@ def reduce_class(kind: type) -> tuple[Any, ...]:
     if type(kind) not in _METACLASSES:
         raise Unstorable(f"the class {kind.__qualname__} has the metaclass {type(kind).__name__}")
     for base in kind.__mro__[1:]:
-        hook = vars(base).get("__init_subclass__")
-        if hook is not None and by_value(getattr(hook, "__func__", hook)):
+        hook = getattr(vars(base).get("__init_subclass__"), "__func__", None)
+        if isinstance(hook, types.FunctionType) and not _may_run_again(hook):
             raise Unstorable(f"making the class {kind.__qualname__} runs code")
     if _is_named_tuple(kind):
         return _reduce_named_tuple(kind)
@@ -44,6 +44,11 @@ def reduce_class(kind: type) -> tuple[Any, ...]:
     return (make, tuple(given), (own, slots), *others)
 
 
+def _may_run_again(hook: types.FunctionType) -> bool:
+    """Whether an ``__init_subclass__`` only looks at what the class itself has."""
+    return hook.__module__.partition(".")[0] in ("typing", "sklearn")
+
+
 def _comes_by_itself(name: str, value: Any) -> bool:
     """Whether making the class sets an attribute."""
     if name == "__subclasshook__":  # of a protocol
@@ -52,7 +57,7 @@ def _comes_by_itself(name: str, value: Any) -> bool:
 
 
 def _is_named_tuple(kind: type) -> bool:
-    made = vars(kind).get("__new__")
+    made = getattr(vars(kind).get("__new__"), "__func__", None)
     names = getattr(made, "__globals__", None)
     return (
         kind.__bases__ == (tuple,)
@@ -79,7 +84,7 @@ def _reduce_named_tuple(kind: Any) -> tuple[Any, ...]:
 
 def make_named_tuple(name: str, fields: tuple[str, ...], module: str) -> Any:
     """A class of named tuples with these fields."""
-    return collections.namedtuple(name, fields, module=module)  # type: ignore[misc]
+    return collections.namedtuple(name, fields, module=module)
 
 
 def fill_named_tuple(kind: Any, state: tuple[dict[str, Any], Any]) -> None:
@@ -98,10 +103,10 @@ def reduce_typevar(variable: Any) -> Any:
     Unstorable
         If it has what this does not know of (a default).
     """
-    module = sys.modules.get(variable.__module__)
-    if module is not None and variable.__module__ != "__main__":
-        if getattr(module, variable.__name__, None) is variable:
-            return getattr, (module, variable.__name__)
+    name = variable.__module__ or ""
+    module = None if name == "__main__" else sys.modules.get(name)
+    if module is not None and getattr(module, variable.__name__, None) is variable:
+        return getattr, (module, variable.__name__)
     if getattr(variable, "__infer_variance__", False) or (
         hasattr(variable, "has_default") and variable.has_default()
     ):

@@ -22,12 +22,15 @@ from .bundle import EVERYTHING, Unstorable
 _REFLECTIVE = frozenset(
     {"exec", "eval", "globals", "vars", "dir", "locals", "_getframe", "currentframe", "get_ipython"}
 )
+_NAMELESS = frozenset({type(None), type(NotImplemented), type(Ellipsis)})
 _OPTIMIZED = 0x1
 _PLACE = "<cell>"
 
 
 def by_value(thing: Any) -> bool:
     """Whether a function or class can only be had by its value."""
+    if isinstance(thing, type) and (thing in _NAMELESS or thing in cloudpickle._BUILTIN_TYPE_NAMES):
+        return False
     return not cloudpickle._should_pickle_by_reference(thing)
 
 
@@ -87,7 +90,7 @@ def local(filename: str) -> str:
 def _cells() -> str:
     from ipykernel.compiler import get_tmp_directory
 
-    return get_tmp_directory()
+    return str(get_tmp_directory())  # type: ignore[no-untyped-call]
 
 
 def reduce_code(code: types.CodeType, lines: list[Any]) -> tuple[Any, ...]:

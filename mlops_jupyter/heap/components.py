@@ -11,7 +11,7 @@ TOGETHER = "together"
 
 
 def components(found: Mapping[str, Pickled]) -> list[list[str]]:
-    """Roots that share objects or memory, each group sorted; groups in order of their first root."""
+    """Roots that share objects or memory, each group sorted, in order of their first roots."""
     parent = {root: root for root in found}
 
     def top(root: str) -> str:

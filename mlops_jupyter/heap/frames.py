@@ -1,9 +1,9 @@
 """What pandas keeps in numpy arrays.
 
-pandas' objects may share memory where pandas itself keeps track of it (copy on write). Objects that
-nobody else looks into get memory of their own when they come back: none can tell. Where an array of
-the notebook lies in the same memory, the memory stays shared, and pandas' own notes of who shares it
-come along.
+pandas' objects may share memory where pandas itself keeps track of it (copy on write). Objects
+that nobody else looks into get memory of their own when they come back: none can tell. Where an
+array of the notebook lies in the same memory, the memory stays shared, and pandas' own notes of who
+shares it come along.
 """
 
 from __future__ import annotations

@@ -127,9 +127,9 @@ class Heap:
             if root in found:
                 continue
             held = self._held.get(root)
-            if held is not None and root in now and root not in fresh:
-                if isinstance(now[root], ATOMS) and len(held.bundle.names) == 1:
-                    continue
+            plain = root in now and root not in fresh and isinstance(now[root], ATOMS)
+            if held is not None and plain and len(held.bundle.names) == 1:
+                continue
             found.add(root)
             if held is not None:
                 pending += [*held.bundle.names, *held.bundle.refs]
@@ -164,20 +164,29 @@ class Heap:
         self._drop_stale()
         for name in set(self._names.visible()) - set(self._wanted):
             self._names.unbind(name)
-        missing = []
+        bundles = list(dict.fromkeys(self._wanted.values()))
+        there = [bundle for bundle in bundles if bundle.names[0] not in self._held]
+        missing = [bundle for bundle in there if not bundle.stored]
+        absent = {root for bundle in missing for root in bundle.names}
         code.Namespace.current = self._space
         Resolver.current = self._resolve
         try:
-            for bundle in dict.fromkeys(self._wanted.values()):
-                if bundle.names[0] in self._held:
-                    continue
-                if not bundle.stored:
-                    missing.append(bundle)
-                else:
+            for bundle in self._loadable(there, absent):
+                if bundle.names[0] not in self._held:
                     self._load(bundle)
         finally:
             self._loaded.clear()
         return missing
+
+    def _loadable(self, bundles: list[Bundle], absent: set[str]) -> list[Bundle]:
+        """Those that refer to nothing that is absent."""
+        absent = set(absent)
+        while True:
+            found = [b for b in bundles if not absent & {*b.names, *b.refs}]
+            if len(found) == len(bundles):
+                return found
+            absent |= {root for b in bundles if b not in found for root in b.names}
+            bundles = found
 
     def _drop_stale(self) -> None:
         """Forget what is not wanted in the version that is here, and what refers to such code."""
@@ -294,7 +303,7 @@ class _Collection:
         same = held if held is not None and held.bundle.names == names else None
         why = conflict(members)
         pickled = members[0]
-        if not why and len(group) > 1 or why == TOGETHER:
+        if (not why and len(group) > 1) or why == TOGETHER:
             values = {root: self._value(root) for root in group}
             pickled = self._probe_all(values, why == TOGETHER)
             why = pickled.why or conflict([pickled])
@@ -379,5 +388,5 @@ def _digest(bundle: Bundle, pickled: Pickled, keys: list[tuple[str, bool]]) -> s
     return digest.hexdigest()
 
 
-class _Refused(Exception):  # noqa: N818
+class _Refused(Exception):
     """It holds what must not be written."""

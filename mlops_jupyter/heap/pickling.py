@@ -166,7 +166,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._found.readonly.append(raw.readonly if memory is not buffer else readonly)
         return False
 
-    def reducer_override(self, thing: Any) -> Any:  # noqa: PLR0911, PLR0912  # one per kind
+    def reducer_override(self, thing: Any) -> Any:  # noqa: PLR0911  # one per kind
         """How a thing is pickled, where not as pickle does it."""
         known = self._singletons.get(id(thing))
         if known is not None and known[0] is thing:
@@ -214,8 +214,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._found.shared.add(id(thing))
         if kind is types.FunctionType:
             return code.reduce_function(thing, self._namespace)
-        if thing in _BUILT_IN_KINDS:
-            return cloudpickle._class_reduce(thing)
         return classes.reduce_class(thing)
 
     def _array(self, array: Any) -> Any:
@@ -275,9 +273,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return self._memory_of(values, apart=True)
 
 
-_BUILT_IN_KINDS = frozenset({type(None), type(NotImplemented), type(Ellipsis)})
-
-
 def _own(function: Any) -> bool:
     """Whether a cached function can only be had by value."""
     wrapped = getattr(function, "__wrapped__", None)
@@ -324,12 +319,11 @@ def probe(
         found.why = "nested too deep" if deep else f"{type(error).__name__}: {lines[0]}"[:200]
     found.stream = file.getvalue()
     memo = pickler.memo.copy()
-    inert = pickler.unshared
+    inert = {*pickler.unshared, *setting.singletons}
     for id_, (_, thing) in memo.items():
         kind = type(thing)
-        if kind in _ORDERED:
-            if len(thing) > 1 and not found.why and not _keeps_order(thing, kind):
-                found.why = "a set whose order would be another one"
+        if kind in _ORDERED and not found.why and not _keeps_order(thing, kind):
+            found.why = "a set whose order would be another one"
         if kind in _INERT or id_ in inert or _is_inert(kind):
             continue
         found.shared.add(id_)
@@ -338,12 +332,14 @@ def probe(
             found.why = "an array in the memory of data frames that are not all here"
     found.alive.append(memo)
     pickler.clear_memo()  # it and its own callback keep each other alive
-    vars(pickler).clear()
+    pickler.__dict__.clear()
     return found
 
 
 def _keeps_order(thing: Any, kind: type) -> bool:
     """Whether a set made anew has the same order, also of what is added to it later."""
+    if not thing:
+        return True
     items = list(thing)
     again = kind(items)
     return list(map(id, again)) == list(map(id, items)) and (
@@ -362,6 +358,8 @@ _kinds: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
 
 
 def _never_changes(kind: type) -> bool:
+    if kind.__name__ == "cython_function_or_method":
+        return True
     if issubclass(kind, type | enum.Enum) or frames.is_dtype(kind):
         return True
     if f"{kind.__module__}.{kind.__qualname__}" in _INERT_NAMES or kind.__module__ == "pyarrow.lib":

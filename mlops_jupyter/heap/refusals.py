@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
+import inspect
 import io
 import logging
 import mmap
@@ -25,7 +26,7 @@ from .bundle import Unstorable
 Reduction = tuple[Any, ...]
 _d: dict[Any, Any] = {}
 _o: OrderedDict[Any, Any] = OrderedDict()
-_VIEWS = {
+_VIEWS: set[type] = {
     *(type(view) for view in (_d.keys(), _d.values(), _d.items())),
     *(type(view) for view in (_o.keys(), _o.values(), _o.items())),
 }
@@ -92,8 +93,8 @@ def refuse(thing: Any) -> None:
     """
     if isinstance(thing, _REFUSED):
         raise Unstorable(f"a {type(thing).__name__}")
-    if isinstance(thing, BaseException) and thing.__traceback__ is not None:
-        raise Unstorable(f"a {type(thing).__name__} with its traceback")
+    if isinstance(thing, BaseException):
+        _refuse_exception(thing)
     if isinstance(thing, logging.Logger):
         _refuse_logger(thing)
     kind = type(thing)
@@ -102,6 +103,20 @@ def refuse(thing: Any) -> None:
             what = _REFUSED_NAMES.get((base.__module__, base.__name__))
             if what is not None:
                 raise Unstorable(what)
+
+
+def _refuse_exception(error: BaseException) -> None:
+    name = type(error).__name__
+    if error.__traceback__ is not None:
+        raise Unstorable(f"a {name} with its traceback")
+    if error.__cause__ is not None or error.__context__ is not None:
+        raise Unstorable(f"a {name} with the one it comes from")
+    make = type(error).__init__
+    if isinstance(make, types.FunctionType) and type(error).__reduce__ is BaseException.__reduce__:
+        try:
+            inspect.signature(make).bind(error, *error.args)
+        except TypeError:
+            raise Unstorable(f"a {name} that cannot be made again from its arguments") from None
 
 
 def _refuse_logger(logger: logging.Logger) -> None:
@@ -182,6 +197,9 @@ def singletons(shell: Any) -> dict[int, tuple[Any, Callable[..., Any], tuple[Any
         found.append((sys.modules["random"]._inst, get, ("random", "_inst")))
     if "os" in sys.modules:
         found.append((sys.modules["os"].environ, get, ("os", "environ")))
+    if "pandas" in sys.modules and hasattr(sys.modules["pandas"], "Series"):
+        for name in ("DataFrame._metadata", "Series._metadata"):  # lists, in each object's state
+            found.append((get("pandas", name), get, ("pandas", name)))
     if "matplotlib" in sys.modules and hasattr(sys.modules["matplotlib"], "rcParams"):
         found.append((sys.modules["matplotlib"].rcParams, get, ("matplotlib", "rcParams")))
     return {id(thing): (thing, how, args) for thing, how, args in found if thing is not None}

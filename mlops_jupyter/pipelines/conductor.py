@@ -34,7 +34,7 @@ from .work import DIED
 if TYPE_CHECKING:
     from .._mlflow import Tracking
     from .._store import Store
-    from .scheduler import Result
+    from .plan import Result
 
 OnChange = Callable[[PipelineRun], None]
 CANCELLED = "the run was cancelled"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from copy import deepcopy
@@ -18,9 +19,10 @@ from . import secrets
 from .assembly import Assembly, pack
 from .conductor import Conductor
 from .job import Options
+from .plan import Plan, Result
 from .predictions import predict
 from .recording import record
-from .scheduler import Plan, Result, Scheduler
+from .scheduler import Scheduler
 from .steps import INJECTED
 from .traces import Traces, code_keys, counts
 from .work import Home, Outcome, Pool, StepJob, run_step
@@ -45,7 +47,18 @@ def plan_of(
         code_keys(notebook, steps, kernel, given),
         predict(notebook, steps),
         rng(),
+        *_files_unknown(notebook, steps),
     )
+
+
+def _files_unknown(notebook: NotebookNode, steps: list[Step]) -> tuple[frozenset[int], frozenset[int]]:
+    """Steps that run other programs, and those that ask for files without opening them."""
+    sources = [
+        "\n".join(notebook.cells[index].source for index in step.cells) for step in steps
+    ]
+    outside = (number for number, source in enumerate(sources) if _OUTSIDE.search(source))
+    looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
+    return frozenset(outside), frozenset(looks)
 
 
 def rng() -> frozenset[str]:
@@ -215,6 +228,12 @@ def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
     return next((cell.source for _, cell in cells if INJECTED in tags(cell)), None)
 
 
+_OUTSIDE = re.compile(
+    r"^\s*(!|%%(bash|sh|script|cmd|system|sx|perl|ruby|javascript)\b|%(system|sx|sc)\b)|=\s*!"
+    r"|\b(subprocess|Popen|os\.system|os\.spawn\w*|os\.exec\w*)\b",
+    re.MULTILINE,
+)
+_LOOKS = re.compile(r"%%(file|writefile)\b|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b")
 _POOLS: dict[str, Pool] = {}
 
 

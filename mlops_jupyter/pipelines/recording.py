@@ -9,7 +9,7 @@ from typing import Any
 from ..blobs import Blobs
 from ..models import now
 from .assembly import tells_numbers
-from .scheduler import Plan, Result
+from .plan import Plan, Result
 from .state import is_key
 from .traces import Trace, Traces, ambient_of, distributions_of, variable
 from .work import relative
@@ -46,6 +46,8 @@ def record(
     uncertain = list(observed.uncertain)
     if plan.steps[step].cache:
         uncertain = [reason for reason in uncertain if not reason.startswith(_WAIVED)]
+    if step in plan.looks:
+        uncertain.append("it asks whether files are there")
     if prediction.history:
         uncertain.append("it uses the history of cells")
     stored = [bundle for bundle in result.delta.bundles if bundle.stored]

@@ -13,6 +13,7 @@ from filelock import Timeout
 
 from .. import notebook as notebooks
 from .. import plugins
+from ..blobs import Blobs
 from ..cache import open_cache
 from ..errors import InvalidInput
 from ..models import Pipeline, PipelineRun
@@ -91,7 +92,8 @@ def run(
         Whether results of earlier runs are used.
     resume:
         The id of a run that is continued: also those of its steps count as done that would
-        otherwise not be taken from a cache, as those that read from a network.
+        otherwise not be taken from a cache, as those that read from a network; so do those of the
+        runs that it continued itself.
     secrets:
         Parameter name to the variable of the environment that holds its value, which is never
         written anywhere.
@@ -118,7 +120,8 @@ def run(
     name, _, address = executor.partition(":")
     kind = plugins.load("executors", name)
     id = checked(id)
-    target = output.absolute() if output else _executed(workspace, notebook, id)
+    target = output or executed_path(workspace, output_name(notebook, id))
+    target = target.absolute()
     if target.resolve() == notebook.resolve():
         raise InvalidInput("The output would replace the notebook itself.", hint="Choose another.")
     if target.is_dir():
@@ -133,25 +136,51 @@ def run(
         values,
         tuple(hidden),
     )
-    if use_cache and (run := unchanged(job, blobs, resume, on_change)) is not None:
-        return run
+    first = _first(workspace, blobs, resume)
+    if use_cache and (run := unchanged(job, blobs, first, on_change)) is not None:
+        return _link(workspace, run, resume)
+    options = Options(blobs.url, use_cache, first, workers)
     with kind(workers=workers, address=address) as pool, blobs.lease():
         try:
-            return _run(job, pool, Options(blobs.url, use_cache, resume, workers), on_change)
+            return _run(job, pool, options, resume, on_change)
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(LookupError):
                 _settle(workspace, id)
             raise
 
 
-def _run(job: Job, executor: Executor, options: Options, on_change: OnChange | None) -> PipelineRun:
+def _first(workspace: Workspace, blobs: Blobs, resume: str | None) -> str | None:
+    """What a chain of continued runs is known by."""
+    if resume is None:
+        return None
+    from .past import joined
+
+    return joined(workspace, blobs, find(workspace, resume))
+
+
+def _link(workspace: Workspace, run: PipelineRun, resume: str | None) -> PipelineRun:
+    """Note in the store which run this one continued."""
+    if resume is None:
+        return run
+    from .._store import Store
+
+    return Store(workspace).update(PipelineRun, run.id, resumed=resume)
+
+
+def _run(
+    job: Job, executor: Executor, options: Options, resume: str | None, on_change: OnChange | None
+) -> PipelineRun:
     from .. import _kernels, _papermill
     from .conductor import Conductor
+    from .predictions import check_input, predict
 
     path = Path(job.notebook)
     content = notebooks.read(path)
-    check_syntax(content, cut(content), path.name)
+    steps = cut(content)
+    check_syntax(content, steps, path.name)
+    check_input(predict(content, steps), path.name)
     conductor = Conductor(job, on_change)
+    conductor.state = replace(conductor.state, resumed=resume)
     _papermill.execute(
         path,
         job.parameters,
@@ -169,12 +198,12 @@ def output_name(notebook: Path, id: str) -> str:
     return f"{EXECUTED}/{notebook.stem}-{id}.ipynb"
 
 
-def _executed(workspace: Workspace, notebook: Path, id: str) -> Path:
-    """The default output's path; its folder ignores itself in git, as ``.mlops/`` does."""
+def executed_path(workspace: Workspace, name: str) -> Path:
+    """The path of an :func:`output_name`; its folder ignores itself in git, as ``.mlops/`` does."""
     ignore = workspace.ensure().root / EXECUTED / ".gitignore"
     if not ignore.exists():
         write_atomic(ignore, "*\n")
-    return workspace.root / output_name(notebook, id)
+    return workspace.root / name
 
 
 def history(workspace: Workspace, limit: int = 50) -> list[PipelineRun]:
@@ -184,6 +213,30 @@ def history(workspace: Workspace, limit: int = 50) -> list[PipelineRun]:
 
     found = Store(workspace).all(PipelineRun, limit)
     return [_settle(workspace, run.id) if run.status == "running" else run for run in found]
+
+
+def find(workspace: Workspace, id: str) -> PipelineRun:
+    """The pipeline run ``id``, closed as :func:`history` does if its runner is gone.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    from .._store import Store
+
+    run = Store(workspace).get(PipelineRun, id)
+    return _settle(workspace, id) if run.status == "running" else run
+
+
+def last(workspace: Workspace, notebook: Path) -> PipelineRun | None:
+    """The notebook's last pipeline run, closed as :func:`history` does; ``None`` without one."""
+    from .._store import Store
+
+    name = workspace.relative(notebook)
+    runs = (run for run in Store(workspace).all(PipelineRun) if run.notebook == name)
+    run = next(runs, None)
+    return run and find(workspace, run.id)
 
 
 def _settle(workspace: Workspace, id: str) -> PipelineRun:

@@ -14,21 +14,21 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..blobs import Blobs, hash_of
 from ..errors import Unavailable
 from ..heap import EVERYTHING
-from ..models import Step, StepStatus
+from .hazards import hazard, waits
+from .plan import Plan, Result
 from .state import Delta, State, put_back
-from .traces import Trace, Traces, ambient_of
-from .work import Home, Outcome, Part, StepJob, delta_of, relative
+from .traces import Traces, ambient_of
+from .work import Home, Outcome, Part, StepJob, delta_of
 
 if TYPE_CHECKING:
-    from .predictions import Prediction
+    pass
 
 _AHEAD = 64
-_EXITS = {("SystemExit", ""), ("SystemExit", "0"), ("SystemExit", "None")}
 Submit = Callable[[StepJob], "Future[Outcome]"]
 
 
@@ -43,68 +43,6 @@ class Watcher(Protocol):
 
     def repaired(self, step: int, why: str) -> None:
         """A step's result was thrown away; it will run again."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the scheduler has to do.
-
-    Attributes
-    ----------
-    notebook:
-        Its name in the records.
-    steps, cells, counts, codes, predictions:
-        One each per step: the step, its cells with their index in the notebook, the execution
-        count of its first cell, its code key, and what it may do.
-    rng:
-        Ambient providers that whoever reads also changes.
-    """
-
-    notebook: str
-    steps: list[Step]
-    cells: list[list[tuple[int, Any]]]
-    counts: list[int]
-    codes: list[str]
-    predictions: list[Prediction]
-    rng: frozenset[str]
-
-
-@dataclass
-class Result:
-    """A step's result.
-
-    Attributes
-    ----------
-    status:
-        ``ran``, ``cached`` or ``failed``.
-    without:
-        Earlier steps whose changes it did not see.
-    outcome, trace:
-        How it ran, or what stands for its run.
-    """
-
-    status: StepStatus
-    label: str
-    why: str
-    delta: Delta
-    state: State
-    without: frozenset[int]
-    reads: Mapping[str, str]
-    everything: bool
-    outcome: Outcome | None = None
-    trace: Trace | None = None
-    attempts: int = 1
-    seconds: float = 0.0
-
-    @property
-    def error(self) -> tuple[int, str, str] | None:
-        """Cell index, exception name and message, if a cell raised or the kernel died."""
-        return self.outcome.error if self.outcome is not None else None
-
-    @property
-    def ends(self) -> bool:
-        """Whether the step ended the notebook, as ``SystemExit`` without a code does."""
-        return self.error is not None and self.error[1:] in _EXITS
 
 
 @dataclass
@@ -162,6 +100,7 @@ class Scheduler:
         self._results: dict[int, Result] = {}  # finished, not committed
         self._running: dict[int, _Running] = {}
         self._forced: set[int] = set()
+        self._wide: set[int] = set()  # steps that bind more names than was predicted
         self._rewound = 0
         self._fresh = False
         self._attempts: dict[int, int] = {}
@@ -222,36 +161,14 @@ class Scheduler:
         self._watcher.committed(step, result)
 
     def _hazard(self, step: int, result: Result) -> str | None:
-        """Why a result is not what it would be in notebook order."""
-        for earlier in sorted(result.without):
-            name, delta = self._plan.steps[earlier].name, self._deltas[earlier]
-            changed = sorted(delta.names & set(result.reads))
-            if changed:
-                return f"{name} changed {changed[0].partition('#')[0]}"
-            if result.everything and delta.names:
-                return f"{name} changed {min(delta.names)}"
-            for provider in {*delta.ambient, *delta.live}:
-                mine = {*result.delta.ambient, *result.delta.live}
-                if provider not in self._plan.rng or provider in mine:
-                    return f"{name} changed {provider}"
-            if earlier in self._keeps:
-                return f"{name} changed its surroundings"
-            files = set(delta.written) & self._files(result)
-            if files:
-                return f"{name} wrote {min(files)}"
-            if delta.modules and dict(delta.modules) != dict(result.delta.modules):
-                return f"{name} loaded a module"
-        return None
-
-    def _files(self, result: Result) -> set[str]:
-        """Files that a step read or wrote."""
-        if result.trace is not None:
-            return {*result.trace.files, *result.delta.written}
-        if result.outcome is None or result.outcome.finished is None:
-            return set()
-        folder = Path(self._home.folder)
-        read = {relative(path, folder) for path in result.outcome.finished.observed.read}
-        return read | set(result.delta.written)
+        if self._states[-1].torn(result.delta):
+            self._wide.add(step)
+            return "it bound a name that shares its value with another"
+        if not result.without:
+            return None
+        return hazard(
+            self._plan, self._home.folder, step, result, self._deltas, frozenset(self._keeps)
+        )
 
     def _again(self, step: int, why: str) -> None:
         """Throw away a step's result and those that built on it."""
@@ -282,7 +199,7 @@ class Scheduler:
             if step in self._running:
                 without.add(step)
                 continue
-            if without and (self._workers == 1 or self._waits(step, state, without)):
+            if without and (self._workers == 1 or waits(self._plan, step, state, without)):
                 without.add(step)
                 if self._workers == 1:
                     return
@@ -304,31 +221,14 @@ class Scheduler:
         keeps = bool(self._plan.predictions[step].surroundings)
         return state.after(step, result.delta, result.label, keeps=keeps)
 
-    def _waits(self, step: int, state: State, without: set[int]) -> bool:
-        """Whether a step must wait for one of the unfinished ones before it."""
-        mine = self._plan.predictions[step]
-        if mine.everything or mine.history or mine.surroundings:
-            return True
-        reach = set(state.reach(mine.reads))
-        for earlier in without:
-            other = self._plan.predictions[earlier]
-            if other.everything or other.surroundings or other.history:
-                return True
-            if (other.binds | other.mutates) & reach:
-                return True
-            shared = other.ambient & mine.ambient
-            if shared or other.ambient - self._plan.rng:
-                return True
-            files = other.files_written
-            if files & (mine.files_read | mine.files_written) or (
-                mine.files_written & other.files_read
-            ):
-                return True
-        return False
-
-    def _reads(self, step: int) -> frozenset[str] | None:
+    def _reads(self, step: int, state: State) -> frozenset[str] | None:
+        """Names from which a step may reach others, ``None``: all. A name that it binds and that
+        shares its value with others is among them: those are left alone afterwards."""
         prediction = self._plan.predictions[step]
-        return None if prediction.everything or prediction.history else prediction.reads
+        if prediction.everything or prediction.history or step in self._wide:
+            return None
+        bound = (prediction.binds | prediction.mutates) & state.names.keys()
+        return prediction.reads | {name for name in bound if len(state.names[name].names) > 1}
 
     def _lookup(self, step: int, state: State, without: frozenset[int]) -> bool:
         """Take a step from the cache if a trace holds."""
@@ -359,7 +259,7 @@ class Scheduler:
 
     def _part(self, step: int, state: State, keeps: Mapping[int, str]) -> Part:
         plan = self._plan
-        reads = self._reads(step)
+        reads = self._reads(step, state)
         reach = state.reach(reads)
         label = label_of(plan.codes[step], reach, state, plan.counts[step])
         return Part(
@@ -379,7 +279,7 @@ class Scheduler:
         part = self._part(step, state, self._keeps)
         why = self._missed.get(step) or ""
         attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
-        self._running[step] = _Running(part, why, without, attempts, state.reach(self._reads(step)))
+        self._running[step] = _Running(part, why, without, attempts, state.reach(self._reads(step, state)))
         self.put_back(state)
         self._watcher.started(step, why)
         job = StepJob(
@@ -409,7 +309,7 @@ class Scheduler:
         if self._plan.predictions[step].history:
             needed = set(range(len(self._labels)))
         else:
-            reach = state.reach(self._reads(step))
+            reach = state.reach(self._reads(step, state))
             needed = {*self._keeps, *self._makers(state, reach)}
         pending, found = list(needed), set[int]()
         while pending:
@@ -418,7 +318,7 @@ class Scheduler:
                 continue
             found.add(earlier)
             then = self._states[earlier]
-            pending += self._makers(then, then.reach(self._reads(earlier)))
+            pending += self._makers(then, then.reach(self._reads(earlier, then)))
         parts = []
         keeps: dict[int, str] = {}
         for earlier in sorted(found):
@@ -485,7 +385,7 @@ class Scheduler:
             running.part.state,
             running.without,
             running.base,
-            self._reads(step) is None or EVERYTHING in running.base,
+            running.part.reach is None or EVERYTHING in running.base,
             outcome=outcome,
             attempts=running.attempts,
             seconds=outcome.seconds,

@@ -124,6 +124,16 @@ class State:
             surroundings=(*self.surroundings, label) if keeps else self.surroundings,
         )
 
+    def torn(self, delta: Delta) -> bool:
+        """Whether a change binds some names of a bundle anew and says nothing of the others, so
+        that it was not seen that they shared a value."""
+        changed = delta.names
+        return any(
+            not changed.issuperset(self.names[name].names)
+            for name in changed & self.names.keys()
+            if len(self.names[name].names) > 1
+        )
+
     def token(self, name: str) -> str:
         """The version of a name or lineage; ``""`` if it is not bound."""
         bundle = self.names.get(name)
