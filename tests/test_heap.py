@@ -7,6 +7,7 @@ each with a real shell."""
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -619,6 +620,29 @@ def test_thousand_names(kernel):
     one.run("v5.x = 1")
     one.collect(["v5"])
     assert one.eval("A.n") - before <= 2
+
+
+BARE = """
+import pickle, sys
+from IPython.core.interactiveshell import InteractiveShell
+from mlops_jupyter.blobs import Blobs
+from mlops_jupyter.heap import Heap
+shell = InteractiveShell.instance(history_length=0)
+heap = Heap(shell, Blobs(sys.argv[1]))
+assert "numpy" not in sys.modules and "pandas" not in sys.modules
+assert heap.restore(pickle.load(sys.stdin.buffer)) == []
+shell.run_cell("assert y[0] == 0; df.loc[0, 'c'] = 9; assert y[0] == 9 and type(a) is A").raise_error()
+"""
+
+
+def test_a_process_that_has_imported_nothing(kernel, tmp_path):
+    one = kernel()
+    one.run("import pandas as pd\ndf = pd.DataFrame({'c': range(20000)}); y = df['c'].to_numpy()")
+    one.run("class A: pass\na = A()")
+    bundles = [b for b in one.collect().bundles if b.names != ("pd",)]
+    command = [sys.executable, "-c", BARE, str(tmp_path / "cache")]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    subprocess.run(command, input=pickle.dumps(bundles), env=environment, check=True)
 
 
 # --- any shape of sharing -------------------------------------------------------------------------

@@ -73,8 +73,8 @@ class Tracked:
         __tracebackhide__ = True
         hook = self._hook
         package = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0]
-        silent = _calls.depth or hook.listener is None or REPLAY in os.environ
-        if silent or hook.is_nested(package):
+        listener, silent = hook.listener, REPLAY in os.environ
+        if _calls.depth or silent or listener is None or hook.is_nested(package):
             _calls.depth += 1
             try:
                 return self._original(instance, *args, **kwargs)
@@ -83,7 +83,7 @@ class Tracked:
         _calls.depth += 1
         if package != "joblib":
             hook.busy.add(threading.get_ident())
-        listener, failed, result, token = hook.listener, True, None, None
+        failed, result, token = True, None, None
         try:
             token = listener.before(instance, self._method, args, kwargs)
             started = perf_counter()

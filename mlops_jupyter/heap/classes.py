@@ -39,6 +39,12 @@ def reduce_class(kind: type) -> tuple[Any, ...]:
     given = list(args)
     given[-2] = None  # cloudpickle's random number of the class
     own = {name: value for name, value in state.items() if not _comes_by_itself(name, value)}
+    if "__slots__" in own and make is cloudpickle._make_skeleton_class:
+        slotted = own.pop("__slots__")
+        if not isinstance(slotted, str | tuple | list | dict):
+            raise Unstorable(f"the class {kind.__qualname__} has unusual slots")
+        given[3] = {**given[3], "__slots__": slotted}
+        own = {k: v for k, v in own.items() if not isinstance(v, types.MemberDescriptorType)}
     if "_abc_impl" in own:
         own["_abc_impl"] = sorted(own["_abc_impl"], key=lambda k: (k.__module__, k.__qualname__))
     return (make, tuple(given), (own, slots), *others)
@@ -92,7 +98,8 @@ def fill_named_tuple(kind: Any, state: tuple[dict[str, Any], Any]) -> None:
     own, defaults = state
     kind.__new__.__defaults__ = defaults
     for name, value in own.items():
-        setattr(kind, name, (typing.NamedTuple,) if value == "NamedTuple" else value)
+        bases = name == "__orig_bases__" and value == "NamedTuple"
+        setattr(kind, name, (typing.NamedTuple,) if bases else value)
 
 
 def reduce_typevar(variable: Any) -> Any:

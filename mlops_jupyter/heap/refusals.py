@@ -27,8 +27,8 @@ Reduction = tuple[Any, ...]
 _d: dict[Any, Any] = {}
 _o: OrderedDict[Any, Any] = OrderedDict()
 _VIEWS: set[type] = {
-    *(type(view) for view in (_d.keys(), _d.values(), _d.items())),
-    *(type(view) for view in (_o.keys(), _o.values(), _o.items())),
+    *map(type, (_d.keys(), _d.values(), _d.items())),
+    *map(type, (_o.keys(), _o.values(), _o.items())),
 }
 _ITERATORS = {
     *(type(iter(view)) for view in (_d, _d.values(), _d.items(), set(), _o)),

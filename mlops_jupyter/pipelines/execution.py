@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import plugins
 from ..blobs import Blobs
+from ..executors.local import LocalExecutor
 from ..models import Step
 from ..notebook import tags
 from . import secrets
@@ -123,7 +125,13 @@ class Execution:
         )
         self._blobs = Blobs(options.cache) if steps else None
         self._traces: Traces | None = None
-        if self._blobs is not None:
+        self._here: LocalExecutor | None = None
+        self._alone = False
+        if any(_ADDRESSES.search(source) for source in sources):
+            # what it remembers holds in one process only: the notebook runs there, from its start
+            options = replace(options, use_cache=False, workers=1)
+            self._alone = True
+        elif self._blobs is not None:
             self._traces = Traces(self._blobs, self._folder, sealed="://" not in options.cache)
         variables = {secret.name: secret.variable for secret in conductor.job.secrets}
         self._redactor = secrets.redactor(variables)
@@ -143,6 +151,7 @@ class Execution:
             options.workers,
             self,
             options.resumed,
+            alone=self._alone,
         )
         try:
             if self._scheduler.run() is not None and self._scheduler.busy:
@@ -156,13 +165,19 @@ class Execution:
             self._pool.close()
             if not self._executor.in_process:
                 self._executor.everywhere(end_there, self._home.run)
+            if self._here is not None:
+                self._here.close()
 
     def _submit(self, job: StepJob) -> Future[Outcome]:
         copies = [(index, deepcopy(cell)) for index, cell in job.part.cells]
         job.part.cells[:] = copies
         if self._executor.in_process:
             return self._executor.submit(run_step, self._pool, job, self._on_output)
-        return self._executor.submit(run_there, job)
+        if not job.alone:
+            return self._executor.submit(run_there, job)
+        # one kernel for all steps: it cannot be in several places
+        self._here = self._here or LocalExecutor()
+        return self._here.submit(run_step, self._pool, job, self._on_output)
 
     # --- what the scheduler tells -------------------------------------------------------------
 
@@ -233,6 +248,7 @@ _OUTSIDE = re.compile(
     r"|\b(subprocess|Popen|os\.system|os\.spawn\w*|os\.exec\w*)\b",
     re.MULTILINE,
 )
+_ADDRESSES = re.compile(r"(?<![\w.])id\s*\(")
 _LOOKS = re.compile(r"%%(file|writefile)\b|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b")
 _POOLS: dict[str, Pool] = {}
 

@@ -10,7 +10,7 @@ from .events import Event, Kind, is_parameter
 from .knowledge import BUILTINS, Code, Knowledge
 from .scopes import first
 
-HISTORY = re.compile(r"_{1,3}|_i{0,3}\d*|_[iod]h|In|Out|_exit_code")
+HISTORY = re.compile(r"_{1,3}|_i{0,3}\d*|_[iod]h|In|Out|_exit_code|__annotations__")
 NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _STAR = re.compile(r"from (\S+) import \*")
 _LONGEST = 4

@@ -74,6 +74,8 @@ class Scheduler:
         Is told.
     resumed:
         A run whose uncertain results count too.
+    alone:
+        Whether all steps must run in one kernel.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class Scheduler:
         workers: int,
         watcher: Watcher,
         resumed: str | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         self._plan = plan
         self._home = home
@@ -103,6 +107,7 @@ class Scheduler:
         self._wide: set[int] = set()  # steps that bind more names than was predicted
         self._rewound = 0
         self._fresh = False
+        self._alone = alone
         self._attempts: dict[int, int] = {}
         self._missed: dict[int, str] = {}
         self._keeps: dict[int, str] = {}  # committed steps that must run in each kernel
@@ -289,6 +294,7 @@ class Scheduler:
             self._sources(step),
             self._plan.predictions[step].history,
             self._fresh,
+            self._alone or self._rewound > 0,
             self._plan.steps[step].timeout,
         )
         self._fresh = False

@@ -94,7 +94,8 @@ class StepJob:
     hold what they leave behind has to run first.
 
     ``cells`` are execution count and source of all earlier cells. ``whole``: all of them must have
-    run in the kernel. ``fresh``: no kernel that was used before will do.
+    run in the kernel. ``fresh``: no kernel that was used before will do. ``alone``: all steps run in
+    one kernel.
     """
 
     home: Home
@@ -103,6 +104,7 @@ class StepJob:
     cells: list[tuple[int, str]] = field(default_factory=list)
     whole: bool = False
     fresh: bool = False
+    alone: bool = False
     timeout: float | None = None
 
 
