@@ -30,6 +30,7 @@ from .errors import Unavailable
 DEFAULT = "python3"
 LAUNCHER = Path(__file__).parent / "stepkernel" / "launch.py"
 _REQUEST = "mlops_request"
+_PATIENCE_OUTPUT = 60  # seconds for outputs that are still on their way
 _PATIENCE = 5.0  # seconds for a kernel to end by itself
 T = TypeVar("T")
 OnOutput = Callable[[int, NotebookNode], None]
@@ -128,6 +129,7 @@ class Kernel:
             NotebookNode(cells=[], metadata={}),
             kernel_name=name,
             startup_timeout=start_timeout,
+            iopub_timeout=_PATIENCE_OUTPUT,
             log=log or logging.getLogger("mlops_jupyter.kernel"),
             **(options or {}),
         )

@@ -185,7 +185,7 @@ def test_after_ctrl_c_and_after_kill(ready, until, server, number):
     until(lambda: pid.exists() and pid.read_text(), 120)
     kernel = psutil.Process(int(pid.read_text()))
     # the trace of the first step is written beside the steps
-    until(lambda: [note for note in (ready.state / "cache").rglob("traces/*/*.json")], 60)
+    until(lambda: list((ready.state / "cache").rglob("traces/*/*.json")), 60)
     process.send_signal(number)
     process.communicate(timeout=120)
     until(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 60)

@@ -53,10 +53,14 @@ class Changes:
     Attributes
     ----------
     bundles:
-        New ones and those with another content than before.
+        New ones, those with another content than before, and those of names that were bound anew,
+        be it to the same content.
     deleted:
         Names that are gone.
+    bound:
+        Names that were bound anew, as far as that shows.
     """
 
     bundles: tuple[Bundle, ...]
     deleted: tuple[str, ...]
+    bound: tuple[str, ...] = ()

@@ -110,10 +110,10 @@ def reduce_typevar(variable: Any) -> Any:
     Unstorable
         If it has what this does not know of (a default).
     """
-    name = variable.__module__ or ""
-    module = None if name == "__main__" else sys.modules.get(name)
-    if module is not None and getattr(module, variable.__name__, None) is variable:
-        return getattr, (module, variable.__name__)
+    home, name = variable.__module__ or "", variable.__name__
+    module = None if home == "__main__" else sys.modules.get(home)
+    if module is not None and getattr(module, name, None) is variable:
+        return getattr, (module, name)
     if getattr(variable, "__infer_variance__", False) or (
         hasattr(variable, "has_default") and variable.has_default()
     ):

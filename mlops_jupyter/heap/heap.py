@@ -99,7 +99,7 @@ class Heap:
         for name in sorted(bound):
             self._lineages.adopt(name, now[name])
         self._forget_dead()
-        work = _Collection(self, now, label)
+        work = _Collection(self, now, label, bound)
         with quiet():
             changed = work.changed(self._roots(bound, deleted, now, touched))
         for name in deleted:
@@ -107,7 +107,7 @@ class Heap:
         self._before = {
             name: before[name] if name in same else Binding(value) for name, value in now.items()
         }
-        return Changes(tuple(changed), deleted)
+        return Changes(tuple(changed), deleted, tuple(sorted(bound)))
 
     def _roots(
         self,
@@ -263,8 +263,11 @@ class Heap:
 class _Collection:
     """One look at what a step changed."""
 
-    def __init__(self, heap: Heap, now: dict[str, Any], label: str) -> None:
+    def __init__(
+        self, heap: Heap, now: dict[str, Any], label: str, bound: Iterable[str]
+    ) -> None:
         self._heap = heap
+        self._bound = set(bound)
         self._now = now
         self._label = label
         self._code = heap._lineages.alive()  # kept alive as long as ids count
@@ -296,7 +299,8 @@ class _Collection:
         return reached
 
     def _version(self, group: list[str], found: dict[str, Pickled]) -> Bundle | None:
-        """The new version of a component, or ``None`` if it is the one that is held."""
+        """The version of a component, or ``None`` if it is the one that is held and none of its
+        names was bound anew."""
         names = tuple(group)
         members = [found[root] for root in group]
         held = self._heap._held.get(names[0])
@@ -325,7 +329,9 @@ class _Collection:
             bundle = replace(bundle, token=token, stored=False, size=0, why=why[:200])
         for root in names:
             self._heap._held[root] = _Held(bundle, digest)
-        return None if same is not None and not why and same.bundle is bundle else bundle
+        if same is not None and not why and same.bundle is bundle and not self._bound & set(names):
+            return None
+        return bundle
 
     def _probe_all(self, values: dict[str, Any], together: bool = False) -> Pickled:
         others = self._without(values)

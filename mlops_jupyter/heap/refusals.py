@@ -26,13 +26,10 @@ from .bundle import Unstorable
 Reduction = tuple[Any, ...]
 _d: dict[Any, Any] = {}
 _o: OrderedDict[Any, Any] = OrderedDict()
-_VIEWS: set[type] = {
-    *map(type, (_d.keys(), _d.values(), _d.items())),
-    *map(type, (_o.keys(), _o.values(), _o.items())),
-}
-_ITERATORS = {
-    *(type(iter(view)) for view in (_d, _d.values(), _d.items(), set(), _o)),
-    *(type(reversed(view)) for view in (_d, _d.values(), _d.items(), _o)),
+_VIEWS = {type(getattr(made, what)()) for made in (_d, _o) for what in ("keys", "values", "items")}
+_ITERATORS: set[type] = {
+    *map(type, (iter(_d), iter(_d.values()), iter(_d.items()), iter(set()), iter(_o))),
+    *map(type, (reversed(_d), reversed(_d.values()), reversed(_d.items()), reversed(_o))),
 }
 _REFUSED: tuple[type, ...] = (
     io.IOBase,

@@ -156,7 +156,6 @@ class Execution:
         try:
             if self._scheduler.run() is not None and self._scheduler.busy:
                 self._pool.kill()
-            self._scheduler.put_back()
         except BaseException:
             self._pool.kill()
             raise
@@ -195,8 +194,8 @@ class Execution:
         failed: int | None = None
         times: list[tuple[datetime, datetime]] = []
         packed: dict[str, Any] = {"cells": [], "ids": {}, "updates": [], "widgets": {}}
-        if result.trace is not None and self._blobs is not None:
-            packed = json.loads(self._blobs.get(result.trace.outputs))
+        if result.trace is not None:
+            packed = json.loads(result.outputs)
             moment = datetime.now(timezone.utc)
             times = [(moment, moment)] * len(indices)
         elif (outcome := result.outcome) is not None and outcome.displayed is not None:

@@ -13,7 +13,7 @@ from .work import relative
 def waits(plan: Plan, step: int, state: State, without: Collection[int]) -> bool:
     """Whether a step must wait for one of the unfinished ones before it, as far as is predicted."""
     mine = plan.predictions[step]
-    if mine.everything or mine.history or mine.surroundings or step in plan.outside:
+    if mine.everything or mine.history or mine.surroundings or step in plan.outside or state.live:
         return True
     reach = set(state.reach(mine.reads))
     for earlier in without:

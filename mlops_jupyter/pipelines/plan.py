@@ -59,6 +59,8 @@ class Result:
         Earlier steps whose changes it did not see.
     outcome, trace:
         How it ran, or what stands for its run.
+    outputs:
+        What it showed, as the cache has it.
     """
 
     status: StepStatus
@@ -71,6 +73,7 @@ class Result:
     everything: bool
     outcome: Outcome | None = None
     trace: Trace | None = None
+    outputs: bytes = b""
     attempts: int = 1
     seconds: float = 0.0
 

@@ -22,6 +22,8 @@ class Prediction:
         functions of earlier steps read when they are called here is not among them.
     binds:
         Names that it may bind or delete.
+    perhaps:
+        Those of ``binds`` that it may also leave as they are.
     binds_more:
         Why it may bind names that the analysis cannot know (a star import, ``exec``); empty if it
         does not. Whoever reads a name that no step is known to bind needs such steps.
@@ -48,6 +50,7 @@ class Prediction:
 
     reads: frozenset[str] = frozenset()
     binds: frozenset[str] = frozenset()
+    perhaps: frozenset[str] = frozenset()
     binds_more: str = ""
     mutates: frozenset[str] = frozenset()
     everything: str = ""
@@ -73,6 +76,7 @@ def predict(notebook: Any, steps: list[Step]) -> list[Prediction]:
             Prediction(
                 reads=frozenset(use.direct - hidden),
                 binds=frozenset(use.binds | use.may_bind),
+                perhaps=frozenset(use.may_bind - use.binds),
                 binds_more=use.anything,
                 mutates=frozenset(use.mutates),
                 everything=use.everything,

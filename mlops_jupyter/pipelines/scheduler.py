@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..blobs import Blobs, hash_of
-from ..errors import Unavailable
+from ..errors import NotFound, Unavailable
 from ..heap import EVERYTHING
 from .hazards import hazard, waits
 from .plan import Plan, Result
@@ -129,12 +129,12 @@ class Scheduler:
             If a kernel cannot be started or the cache is not usable.
         """
         steps = len(self._plan.steps)
-        while len(self._labels) < steps:
+        while len(self._labels) < steps or not self._put_back(self.state):
             if (failed := self._commit()) is not None:
+                self._put_back(self.state)
                 return failed
-            if len(self._labels) == steps:
-                break
-            self._dispatch()
+            if len(self._labels) < steps:
+                self._dispatch()
             if self._running and len(self._labels) not in self._results:
                 self._await()
         return None
@@ -217,7 +217,7 @@ class Scheduler:
                         return
                     state = self._states[-1]
                 continue
-            if len(self._running) >= self._workers:
+            if len(self._running) >= self._workers or not self._put_back(state):
                 return
             self._start(step, state, frozenset(without))
             without.add(step)
@@ -227,13 +227,15 @@ class Scheduler:
         return state.after(step, result.delta, result.label, keeps=keeps)
 
     def _reads(self, step: int, state: State) -> frozenset[str] | None:
-        """Names from which a step may reach others, ``None``: all. A name that it binds and that
-        shares its value with others is among them: those are left alone afterwards."""
+        """Names from which a step may reach others, ``None``: all, as where callbacks or threads of
+        the notebook's live. A name that it binds and that shares its value with others is among
+        them, for those are left alone afterwards; and one that it may leave as it is."""
         prediction = self._plan.predictions[step]
-        if prediction.everything or prediction.history or step in self._wide:
+        if prediction.everything or prediction.history or step in self._wide or state.live:
             return None
         bound = (prediction.binds | prediction.mutates) & state.names.keys()
-        return prediction.reads | {name for name in bound if len(state.names[name].names) > 1}
+        shared = {name for name in bound if len(state.names[name].names) > 1}
+        return prediction.reads | prediction.perhaps | shared
 
     def _lookup(self, step: int, state: State, without: frozenset[int]) -> bool:
         """Take a step from the cache if a trace holds."""
@@ -241,6 +243,12 @@ class Scheduler:
             return False
         plan = self._plan
         trace, why = self._traces.find(plan.codes[step], state, plan.counts[step], self._resumed)
+        outputs = b""
+        if trace is not None and self._blobs is not None:
+            try:
+                outputs = self._blobs.get(trace.outputs)
+            except NotFound:
+                trace, why = None, "its results are damaged"
         if trace is None:
             self._missed.setdefault(
                 step,
@@ -258,6 +266,7 @@ class Scheduler:
             trace.reads,
             trace.everything,
             trace=trace,
+            outputs=outputs,
         )
         self._due.update(trace.delta.written)
         return True
@@ -285,7 +294,6 @@ class Scheduler:
         why = self._missed.get(step) or ""
         attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
         self._running[step] = _Running(part, why, without, attempts, state.reach(self._reads(step, state)))
-        self.put_back(state)
         self._watcher.started(step, why)
         job = StepJob(
             self._home,
@@ -350,17 +358,24 @@ class Scheduler:
             step, _ = self._queue.get()
             del self._running[step]
 
-    def put_back(self, state: State | None = None) -> None:
-        """Give files that cached steps wrote the content they have in ``state`` (default: now).
+    def _put_back(self, state: State) -> bool:
+        """Give files that cached steps wrote the content they have in ``state``; ``False``: one is
+        damaged, and nothing that was committed stands.
 
         Raises
         ------
         Unavailable
             If one cannot be written.
         """
-        if self._blobs is not None:
-            put_back(self._blobs, Path(self._home.folder), state or self.state, self._due)
-        self._due.clear()
+        try:
+            if self._blobs is not None:
+                put_back(self._blobs, Path(self._home.folder), state, self._due)
+        except NotFound as error:
+            self._rewind(Outcome(lost=error.message))
+            return False
+        finally:
+            self._due.clear()
+        return True
 
     # --- results ------------------------------------------------------------------------------
 
@@ -383,6 +398,10 @@ class Scheduler:
         if outcome.finished is not None:
             imports = self._plan.predictions[step].imports
             delta = delta_of(outcome.finished, Path(self._home.folder), imports)
+            # where it does not show that a name was bound anew, what it was before counts as read
+            certain = self._plan.predictions[step].binds - set(outcome.finished.bound)
+            state = running.part.state
+            running.base.update((name, state.token(name)) for name in certain - delta.names)
         result = Result(
             "ran",
             outcome.finished.label if outcome.finished else running.part.label,

@@ -128,6 +128,7 @@ class Agent:
             live,
             observed,
             label,
+            list(changes.bound),
             time.perf_counter() - began,
         )
 

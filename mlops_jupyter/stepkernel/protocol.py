@@ -85,7 +85,7 @@ class Finished:
 
     Attributes
     ----------
-    bundles, deleted:
+    bundles, deleted, bound:
         As :class:`mlops_jupyter.heap.Changes`.
     ambient:
         Provider to the blob with its new value, or ``""`` for its value from the start.
@@ -103,4 +103,5 @@ class Finished:
     live: dict[str, str]
     observed: Observed
     label: str
+    bound: list[str] = field(default_factory=list)
     seconds: float = 0.0
