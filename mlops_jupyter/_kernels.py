@@ -7,7 +7,6 @@ displayed, and takes requests of the runner if it is one of our step kernels.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
@@ -269,8 +268,8 @@ class Kernel:
             return
         await ensure_async(self._manager.request_shutdown())
         deadline = time.monotonic() + _PATIENCE
-        while process.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a process tells nobody that it ended
 
     def _discard(self) -> None:
         if not self._loop.is_closed() and not self._loop.is_running():

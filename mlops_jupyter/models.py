@@ -687,9 +687,7 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 
 
 def _convert(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    origin = typing.get_origin(hint)
+    origin = typing.get_origin(hint) if value is not None else None
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
         return _convert(options[0], value) if len(options) == 1 else value
@@ -697,10 +695,9 @@ def _convert(hint: Any, value: Any) -> Any:
         (item_type,) = typing.get_args(hint)
         return [_convert(item_type, item) for item in value]
     if origin is tuple:
-        first, *others = typing.get_args(hint)
-        if others == [...]:
-            return tuple(_convert(first, item) for item in value)
-        return tuple(value)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        kinds = typing.get_args(hint)
+        each = [kinds[0]] * len(value) if kinds[-1] is ... else kinds
+        return tuple(_convert(kind, item) for kind, item in zip(each, value, strict=True))
+    if value is not None and dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value)
     return value

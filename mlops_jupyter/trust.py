@@ -76,4 +76,4 @@ def seal_of(data: bytes) -> str:
 
 def seal_holds(data: bytes, seal: str) -> bool:
     """Whether ``seal`` is this user's seal of ``data``."""
-    return hmac.compare_digest(seal_of(data), seal)
+    return hmac.compare_digest(seal_of(data).encode(), seal.encode())

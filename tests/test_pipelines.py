@@ -185,7 +185,7 @@ def test_bare_papermill_gives_the_same(ran, project):
     assert bare.id != run.id
     assert (bare.status, bare.notebook, bare.output) == ("succeeded", run.notebook, "bare.ipynb")
     assert bare.parameters == run.parameters
-    assert [(s.name, s.status) for s in bare.steps] == [(s.name, s.status) for s in run.steps]
+    assert [(s.name, s.status) for s in bare.steps] == [(s.name, "cached") for s in run.steps]
     assert Tracking(project).run(bare.run_id).status == "FINISHED"
     assert str(project.root) not in out.read_text()
     nbformat.validate(nbformat.read(out, as_version=4))

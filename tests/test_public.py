@@ -13,8 +13,56 @@ import mlops_jupyter
 from mlops_jupyter import errors, models, plugins
 
 ENTRY_POINTS = {
+    "mlops_jupyter.ambient": {
+        "builtins",
+        "compiler",
+        "decimal",
+        "environment",
+        "hooks",
+        "interpreter",
+        "ipython",
+        "locale",
+        "logging",
+        "matplotlib",
+        "matplotlib-inline",
+        "numpy-options",
+        "numpy-random",
+        "pandas",
+        "path",
+        "random",
+        "sklearn",
+        "threads",
+        "torch-options",
+        "torch-random",
+        "warnings",
+        "working-folder",
+    },
     "console_scripts": {"mlops"},
     "papermill.engine": {"mlops"},
+    "mlops_jupyter.ambient": {
+        "builtins",
+        "compiler",
+        "decimal",
+        "environment",
+        "hooks",
+        "interpreter",
+        "ipython",
+        "locale",
+        "logging",
+        "matplotlib",
+        "matplotlib-inline",
+        "numpy-options",
+        "numpy-random",
+        "pandas",
+        "path",
+        "random",
+        "sklearn",
+        "threads",
+        "torch-options",
+        "torch-random",
+        "warnings",
+        "working-folder",
+    },
     "mlops_jupyter.executors": {"dask", "local"},
     "mlops_jupyter.statistics": {"chisquare", "jensenshannon", "ks", "psi", "wasserstein", "z"},
     "mlops_jupyter.targets": {"local"},
@@ -74,7 +122,7 @@ def test_each_entry_point_loads(point):
     assert point.load() is not None
 
 
-@pytest.mark.parametrize("family", ["statistics", "executors", "targets", "views"])
+@pytest.mark.parametrize("family", ["ambient", "statistics", "executors", "targets", "views"])
 def test_an_unknown_plug_in_is_named_with_the_known_ones(family):
     with pytest.raises(errors.NotFound, match="'nonsense'") as caught:
         plugins.load(family, "nonsense")

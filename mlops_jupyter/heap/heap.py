@@ -263,9 +263,7 @@ class Heap:
 class _Collection:
     """One look at what a step changed."""
 
-    def __init__(
-        self, heap: Heap, now: dict[str, Any], label: str, bound: Iterable[str]
-    ) -> None:
+    def __init__(self, heap: Heap, now: dict[str, Any], label: str, bound: Iterable[str]) -> None:
         self._heap = heap
         self._bound = set(bound)
         self._now = now

@@ -53,11 +53,11 @@ def plan_of(
     )
 
 
-def _files_unknown(notebook: NotebookNode, steps: list[Step]) -> tuple[frozenset[int], frozenset[int]]:
+def _files_unknown(
+    notebook: NotebookNode, steps: list[Step]
+) -> tuple[frozenset[int], frozenset[int]]:
     """Steps that run other programs, and those that ask for files without opening them."""
-    sources = [
-        "\n".join(notebook.cells[index].source for index in step.cells) for step in steps
-    ]
+    sources = ["\n".join(notebook.cells[index].source for index in step.cells) for step in steps]
     outside = (number for number, source in enumerate(sources) if _OUTSIDE.search(source))
     looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
     return frozenset(outside), frozenset(looks)
@@ -248,7 +248,10 @@ _OUTSIDE = re.compile(
     re.MULTILINE,
 )
 _ADDRESSES = re.compile(r"(?<![\w.])id\s*\(")
-_LOOKS = re.compile(r"%%(file|writefile)\b|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b")
+_LOOKS = re.compile(
+    r"%%(file|writefile)\b"
+    r"|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b"
+)
 _POOLS: dict[str, Pool] = {}
 
 

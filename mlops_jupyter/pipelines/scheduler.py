@@ -293,7 +293,8 @@ class Scheduler:
         part = self._part(step, state, self._keeps)
         why = self._missed.get(step) or ""
         attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
-        self._running[step] = _Running(part, why, without, attempts, state.reach(self._reads(step, state)))
+        reach = state.reach(self._reads(step, state))
+        self._running[step] = _Running(part, why, without, attempts, reach)
         self._watcher.started(step, why)
         job = StepJob(
             self._home,
@@ -302,7 +303,7 @@ class Scheduler:
             self._sources(step),
             self._plan.predictions[step].history,
             self._fresh,
-            self._alone or self._rewound > 0,
+            self._alone or (self._rewound > 0 and self._traces is None),
             self._plan.steps[step].timeout,
         )
         self._fresh = False

@@ -89,7 +89,7 @@ class State:
     surroundings: tuple[str, ...] = ()
 
     def after(self, step: int, delta: Delta, label: str, *, keeps: bool = False) -> State:
-        """The state when ``step`` changed ``delta`` in this one; ``keeps``: and its surroundings."""
+        """The state when ``step`` changed ``delta``, and its surroundings if it ``keeps`` them."""
         names = dict(self.names)
         makers = dict(self.makers)
         for name in delta.deleted:

@@ -232,6 +232,10 @@ class Traces:
         for path in {*trace.modules, *state.modules}:
             if trace.modules.get(path) != state.modules.get(path):
                 yield f"module {Path(path).stem} changed"
+        yield from self._outside(trace, state)
+
+    def _outside(self, trace: Trace, state: State) -> Iterator[str]:
+        """What of the world outside of kernels is not what it was."""
         versions = installed()
         for name, version in trace.distributions.items():
             if versions.get(name) != version:

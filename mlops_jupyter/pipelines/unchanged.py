@@ -1,8 +1,8 @@
 """The short way when nothing changed: all steps come from the cache, and no kernel starts.
 
-Nothing heavy is imported here (nbformat, papermill, MLflow): the notebook is read as plain JSON, and
-the MLflow runs are written down for the courier. Where anything is unusual the answer is ``None``,
-and the long way is taken.
+Nothing heavy is imported here (nbformat, papermill, MLflow): the notebook is read as plain JSON,
+and the MLflow runs are written down for the courier. Where anything is unusual the answer is
+``None``, and the long way is taken.
 """
 
 from __future__ import annotations

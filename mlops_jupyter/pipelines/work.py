@@ -94,8 +94,8 @@ class StepJob:
     hold what they leave behind has to run first.
 
     ``cells`` are execution count and source of all earlier cells. ``whole``: all of them must have
-    run in the kernel. ``fresh``: no kernel that was used before will do. ``alone``: all steps run in
-    one kernel.
+    run in the kernel. ``fresh``: no kernel that was used before will do. ``alone``: all steps
+    run in one kernel.
     """
 
     home: Home
@@ -151,6 +151,8 @@ class Held:
 
     def fits(self, job: StepJob) -> bool:
         """Whether the step can run here without running others before."""
+        if job.alone or not self.kernel.steps:
+            return True
         if job.whole:
             return self.ran == [part.label for part in job.before]
         return (
@@ -354,7 +356,8 @@ def _run(
 
     part, cells = job.part, job.cells
     kernel, state = held.kernel, part.state
-    if kernel.steps:
+    asked = kernel.steps and not job.alone
+    if asked:
         environment = {"MLOPS_REPLAY": "1"} if part.expected is not None else {}
         names = list(state.names) if part.reach is None else part.reach
         stale = [name for name, token in held.names.items() if state.token(name) != token]
@@ -396,11 +399,14 @@ def _run(
             raise
         finally:
             times[-1] = began, datetime.now(timezone.utc)
-    if not kernel.steps:
+    if not asked:
         return None
     touched = None if part.reach is None else [*part.reach, *part.binds]
     end = Finish(touched, part.label, part.expected is not None)
-    finished = from_dict(Finished, kernel.ask({"request": "Finish", **asdict(end)}))
+    try:
+        finished = from_dict(Finished, kernel.ask({"request": "Finish", **asdict(end)}))
+    except Unavailable as error:
+        raise Lost(str(error)) from error
     _note(held, part, finished)
     return finished
 

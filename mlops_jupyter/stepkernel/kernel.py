@@ -40,5 +40,7 @@ class StepKernel(IPythonKernel):
             content = {"answer": self._agent.take(parent["content"]), "error": None}
         except MLOpsError as error:
             content = {"answer": None, "error": str(error)}
+        except Exception as error:  # noqa: BLE001  # without an answer the runner waits for ever
+            content = {"answer": None, "error": f"{type(error).__name__}: {error}"}
         assert self.session is not None
         self.session.send(stream, REPLY, content, parent, ident=ident)

@@ -1,7 +1,7 @@
 """Entry point of a step kernel: ``python launch.py BLOBS FOLDER -f CONNECTION_FILE``.
 
 Run by its path and not with ``-m``, so that no module of the user's folder is imported before the
-kernel is ready; what the user sees of ``sys.path`` and ``sys.argv`` is as with ipykernel's launcher.
+kernel is ready; what the user sees of ``sys.path`` and ``sys.argv`` is as with ipykernel's own.
 """
 
 from __future__ import annotations

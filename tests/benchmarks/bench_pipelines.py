@@ -105,13 +105,13 @@ def bench_trivial_step(project, figure):
     """What 40 more trivial steps add to a run, each, beyond the same cells in one step."""
     times: dict[int, list[float]] = {1: [], 40: []}
     for _ in range(3):
-        for steps in times:
+        for steps, seconds in times.items():
             cells = ["## Start"] if steps == 1 else []
             for number in range(40):
                 cells += [f"## Step {number}"] if steps > 1 else []
                 cells += [f"x{number} = {number}"]
             save(project / "nb.ipynb", *cells)
-            times[steps].append(fresh(project, "--no-cache")[1]["seconds"])
+            seconds.append(fresh(project, "--no-cache")[1]["seconds"])
     extra = (statistics.median(times[40]) - statistics.median(times[1])) / 39
     figure("a trivial extra step", extra * 1e3, 60, "ms")
 
@@ -136,7 +136,10 @@ def bench_500_steps(project, figure):
     for steps in (100, 500):
         cells = []
         for number in range(steps):
-            cells += [f"## Step {number}", f"x{number} = {number} + {f'x{number - 1}' if number else 0}"]
+            cells += [
+                f"## Step {number}",
+                f"x{number} = {number} + {f'x{number - 1}' if number else 0}",
+            ]
         save(project / "nb.ipynb", *cells)
         each[steps] = fresh(project, "--no-cache")[1]["seconds"] / steps
     figure("a step of 500", each[500] * 1e3, None, "ms")
