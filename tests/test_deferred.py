@@ -73,8 +73,8 @@ def test_one_delivers_at_a_time(ready):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": "x"}', '"text"'])
 def test_what_makes_no_sense_is_left_out(ready, text):
     stored(ready)
-    ready.path("deferred", "bad.json").write_text(text)
     deferred.write(ready, item())
+    (ready.state / "deferred" / "bad.json").write_text(text)
     assert deferred.deliver(ready) == 2
     assert deferred.pending(ready) == []
     assert Store(ready).get(PipelineRun, "one").run_id

@@ -113,7 +113,7 @@ def test_killed_from_another_thread(tmp_path, made, until):
 
     thread = threading.Thread(target=work)
     thread.start()
-    until(lambda: (tmp_path / "there").exists())
+    until((tmp_path / "there").exists)
     kernel.kill()
     thread.join(60)
     assert ended == [KernelDied]

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, to the runner, to a kernel, to a worker: whatever dies, the next run is
+"""SIGKILL at random moments, to the runner, a kernel, a worker: whatever dies, the next run is
 right and nothing in the cache is damaged."""
 
 from __future__ import annotations

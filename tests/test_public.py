@@ -13,30 +13,6 @@ import mlops_jupyter
 from mlops_jupyter import errors, models, plugins
 
 ENTRY_POINTS = {
-    "mlops_jupyter.ambient": {
-        "builtins",
-        "compiler",
-        "decimal",
-        "environment",
-        "hooks",
-        "interpreter",
-        "ipython",
-        "locale",
-        "logging",
-        "matplotlib",
-        "matplotlib-inline",
-        "numpy-options",
-        "numpy-random",
-        "pandas",
-        "path",
-        "random",
-        "sklearn",
-        "threads",
-        "torch-options",
-        "torch-random",
-        "warnings",
-        "working-folder",
-    },
     "console_scripts": {"mlops"},
     "papermill.engine": {"mlops"},
     "mlops_jupyter.ambient": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from .. import plugins
@@ -47,8 +48,9 @@ class Surroundings:
                         state[provider.name] = found
         return state
 
-    def restore(self, values: dict[str, bytes]) -> None:
-        """Give the providers in ``values`` that state, and the others their start's.
+    def restore(self, values: dict[str, bytes], kept: Collection[str] = ()) -> None:
+        """Give the providers in ``values`` that state, and the others their start's; those in
+        ``kept`` stay as they are.
 
         Raises
         ------
@@ -56,6 +58,8 @@ class Surroundings:
             If this kernel cannot be brought to that state; another one can.
         """
         for provider in self._providers:
+            if provider.name in kept:
+                continue
             wanted = values.get(provider.name)
             try:
                 if wanted is not None and provider.module:

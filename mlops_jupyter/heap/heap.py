@@ -16,6 +16,7 @@ from .bundle import Bundle, Changes
 from .components import TOGETHER, components, conflict
 from .lineages import Lineages
 from .mapped import address, map_file
+from .modules import module_values
 from .names import ATOMS, Binding, Names
 from .pickling import Pickled, Resolver, Setting, load, probe
 from .quiet import quiet
@@ -270,6 +271,7 @@ class _Collection:
         self._label = label
         self._code = heap._lineages.alive()  # kept alive as long as ids count
         self._ids = {id(thing): lineage for lineage, thing in self._code.items()}
+        self._outside = module_values()
         self._setting = Setting(heap._space, refusals.singletons(heap._shell))
 
     def changed(self, roots: list[str]) -> list[Bundle]:
@@ -303,7 +305,7 @@ class _Collection:
         members = [found[root] for root in group]
         held = self._heap._held.get(names[0])
         same = held if held is not None and held.bundle.names == names else None
-        why = conflict(members)
+        why = conflict(members) or self._held_by_module(members)
         pickled = members[0]
         if (not why and len(group) > 1) or why == TOGETHER:
             values = {root: self._value(root) for root in group}
@@ -330,6 +332,13 @@ class _Collection:
         if same is not None and not why and same.bundle is bundle and not self._bound & set(names):
             return None
         return bundle
+
+    def _held_by_module(self, members: list[Pickled]) -> str:
+        """Why values cannot be stored that one of the project's modules holds as well."""
+        for member in members:
+            for id_ in member.shared & self._outside.keys():
+                return f"the module {self._outside[id_]} holds it, too"
+        return ""
 
     def _probe_all(self, values: dict[str, Any], together: bool = False) -> Pickled:
         others = self._without(values)

@@ -22,7 +22,7 @@ from .assembly import Assembly, pack
 from .conductor import Conductor
 from .job import Options
 from .plan import Plan, Result
-from .predictions import predict
+from .predictions import Prediction, predict
 from .recording import record
 from .scheduler import Scheduler
 from .steps import INJECTED
@@ -41,24 +41,31 @@ def plan_of(
     name: str, notebook: NotebookNode, steps: list[Step], kernel: str, given: Mapping[str, str]
 ) -> Plan:
     """What there is to schedule in a notebook that passed the syntax check."""
+    predictions = predict(notebook, steps)
     return Plan(
         name,
         steps,
         [[(index, notebook.cells[index]) for index in step.cells] for step in steps],
         counts(steps),
         code_keys(notebook, steps, kernel, given),
-        predict(notebook, steps),
+        predictions,
         rng(),
-        *_files_unknown(notebook, steps),
+        *_files_unknown(notebook, steps, predictions),
     )
 
 
 def _files_unknown(
-    notebook: NotebookNode, steps: list[Step]
+    notebook: NotebookNode, steps: list[Step], predictions: list[Prediction]
 ) -> tuple[frozenset[int], frozenset[int]]:
-    """Steps that run other programs, and those that ask for files without opening them."""
+    """Steps that write files or run programs, and those that ask for files without opening them."""
     sources = ["\n".join(notebook.cells[index].source for index in step.cells) for step in steps]
-    outside = (number for number, source in enumerate(sources) if _OUTSIDE.search(source))
+    outside: set[int] = set()
+    carriers: set[str] = set()  # names that may hold code which does
+    for number, (source, prediction) in enumerate(zip(sources, predictions, strict=True)):
+        if _OUTSIDE.search(source) or carriers & prediction.reads:
+            outside.add(number)
+            if _DEFINES.search(source):
+                carriers |= prediction.binds
     looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
     return frozenset(outside), frozenset(looks)
 
@@ -242,15 +249,24 @@ def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
     return next((cell.source for _, cell in cells if INJECTED in tags(cell)), None)
 
 
+# What writes files or runs programs, as far as a name tells. A step that does never runs ahead of
+# others: if its result were thrown away, its files would still be there.
 _OUTSIDE = re.compile(
-    r"^\s*(!|%%(bash|sh|script|cmd|system|sx|perl|ruby|javascript)\b|%(system|sx|sc)\b)|=\s*!"
-    r"|\b(subprocess|Popen|os\.system|os\.spawn\w*|os\.exec\w*)\b",
+    r"^\s*!|^\s*%%?\w|=\s*!"
+    r"|\b(open|os|shutil|Path|tempfile|sqlite3|shelve|dbm|h5py|zipfile|tarfile|gzip|bz2|lzma|joblib)\b"
+    r"|\b(subprocess|Popen|create_engine|connect|memmap|urlretrieve|FileHandler|basicConfig)\b"
+    r"|\bto_(csv|parquet|pickle|excel|json|sql|hdf|feather|html|xml|stata|orc|file|disk|zarr)\b"
+    r"|\b(save\w*|dump|write\w*|imwrite|imsave|unlink|touch|mkdir|rmdir|makedirs|rename|symlink_to)\s*\(",
     re.MULTILINE,
 )
+_DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
 _ADDRESSES = re.compile(r"(?<![\w.])id\s*\(")
 _LOOKS = re.compile(
     r"%%(file|writefile)\b"
     r"|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b"
+    r"|\b(shelve|dbm|copytree|rmtree|shutil\.move)\b"
+    r"|\bos\.(rename|replace|rmdir|remove|unlink|link|symlink)\b"
+    r"|\b(mkdir|makedirs)\s*\((?![^)]*exist_ok\s*=\s*True)"
 )
 _POOLS: dict[str, Pool] = {}
 

@@ -20,7 +20,7 @@ def waits(plan: Plan, step: int, state: State, without: Collection[int]) -> bool
         other = plan.predictions[earlier]
         if (
             (other.everything or other.surroundings or other.history or other.binds_more)
-            or (earlier in plan.outside or (other.binds | other.mutates) & reach)
+            or (other.binds | other.mutates) & reach
             or (other.ambient & mine.ambient or other.ambient - plan.rng)
             or other.files_written & (mine.files_read | mine.files_written)
             or mine.files_written & other.files_read

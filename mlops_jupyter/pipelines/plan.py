@@ -29,7 +29,7 @@ class Plan:
         One each per step: the step, its cells with their index in the notebook, the execution
         count of its first cell, its code key, and what it may do.
     outside:
-        Steps that run other programs, whose files nobody knows beforehand.
+        Steps that write files or run programs: they never run ahead of others.
     looks:
         Steps that ask for files without opening them, of which nothing is heard.
     rng:

@@ -112,6 +112,7 @@ def run(
     """
     notebook = Path(notebook).absolute()
     content = notebooks.read_plain(notebook) or notebooks.read(notebook)
+    check_syntax(content, cut(content), notebook.name)
     declared = contract.declared(content)
     values = contract.check(declared, parameters)
     hidden = secret_parameters.check(declared, secrets or {}, os.environ, parameters)
@@ -176,9 +177,7 @@ def _run(
 
     path = Path(job.notebook)
     content = notebooks.read(path)
-    steps = cut(content)
-    check_syntax(content, steps, path.name)
-    check_input(predict(content, steps), path.name)
+    check_input(predict(content, cut(content)), path.name)
     conductor = Conductor(job, on_change)
     conductor.state = replace(conductor.state, resumed=resume)
     _papermill.execute(

@@ -106,6 +106,7 @@ class Scheduler:
         self._forced: set[int] = set()
         self._wide: set[int] = set()  # steps that bind more names than was predicted
         self._rewound = 0
+        self._taken: set[int] = set()  # committed steps that come from the cache
         self._fresh = False
         self._alone = alone
         self._attempts: dict[int, int] = {}
@@ -161,7 +162,9 @@ class Scheduler:
         self._states.append(self._after(step, before, result))
         self._labels.append(result.label)
         self._deltas.append(result.delta)
-        if result.status == "ran" and not result.ends:
+        if result.status == "cached":
+            self._taken.add(step)
+        elif not result.ends:
             self._due -= set(result.delta.written)
         self._watcher.committed(step, result)
 
@@ -217,7 +220,9 @@ class Scheduler:
                         return
                     state = self._states[-1]
                 continue
-            if len(self._running) >= self._workers or not self._put_back(state):
+            if len(self._running) >= self._workers or self._goes_back(step, state):
+                return
+            if not self._put_back(state):
                 return
             self._start(step, state, frozenset(without))
             without.add(step)
@@ -287,9 +292,11 @@ class Scheduler:
             label,
             tuple(label for index, label in sorted(keeps.items()) if index < step),
             bool(plan.predictions[step].surroundings),
+            label,
         )
 
     def _start(self, step: int, state: State, without: frozenset[int]) -> None:
+        before = self._before(step, state)
         part = self._part(step, state, self._keeps)
         why = self._missed.get(step) or ""
         attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
@@ -299,7 +306,7 @@ class Scheduler:
         job = StepJob(
             self._home,
             part,
-            self._before(step, state),
+            before,
             self._sources(step),
             self._plan.predictions[step].history,
             self._fresh,
@@ -434,11 +441,29 @@ class Scheduler:
             )
         self._rewound += 1
         self._workers, self._fresh = 1, True
+        self._back_to(step, why)
+
+    def _goes_back(self, step: int, state: State) -> bool:
+        """Whether a step needs what an earlier one leaves in its kernel that came from the cache
+        and wrote files. That one cannot run again only for what it leaves, with its files there
+        already: the notebook runs from it on."""
+        if not self._taken:
+            return False
+        needed = {part.index for part in self._before(step, state)} & self._taken
+        written = [index for index in sorted(needed) if self._deltas[index].written]
+        if written:
+            self._back_to(written[0], "a later step needs what it left in the kernel")
+        return bool(written)
+
+    def _back_to(self, step: int, why: str) -> None:
+        """Run from a committed step on again; the step itself is not taken from the cache."""
         for running in self._running.values():
             running.dropped = True
         self._results.clear()
         del self._states[step + 1 :], self._labels[step:], self._deltas[step:]
         self._keeps = {index: label for index, label in self._keeps.items() if index < step}
+        self._taken = {index for index in self._taken if index < step}
+        self._due = {path for index in self._taken for path in self._deltas[index].written}
         self._forced.add(step)
         self._missed[step] = why
         for later in range(step, len(self._plan.steps)):

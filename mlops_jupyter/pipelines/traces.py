@@ -216,7 +216,7 @@ class Traces:
         """Why a trace does not hold."""
         if trace.uncertain and (run is None or trace.run != run):
             yield f"not cached: {trace.uncertain[0]}"
-        if trace.everything and set(state.names) != set(trace.reads):
+        if trace.everything and state.names.keys() != {n for n, t in trace.reads.items() if t}:
             yield "it may read everything, and the names changed"
         for name, token in trace.reads.items():
             if state.token(name) != token:

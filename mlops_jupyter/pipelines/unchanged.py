@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import Timeout
+
 from .. import deferred
 from ..blobs import Blobs
 from ..capture.kernel import spawn_courier
@@ -21,7 +23,7 @@ from ..models import PipelineRun, StepResult, now
 from ..notebook import Node, read_plain, tags
 from ..workspace import Workspace, write_atomic
 from .assembly import Assembly
-from .job import Job, run_key
+from .job import Job, lock_name, run_key
 from .state import State, put_back
 from .steps import INJECTED, PARAMETERS, cut
 from .traces import Trace, Traces, code_keys, counts
@@ -29,7 +31,7 @@ from .traces import Trace, Traces, code_keys, counts
 CACHED = "nothing changed"
 
 
-def unchanged(
+def unchanged(  # noqa: PLR0911  # each is a reason to take the long way
     job: Job,
     blobs: Blobs,
     resumed: str | None,
@@ -75,23 +77,28 @@ def unchanged(
     except MLOpsError:
         return None
     workspace = Workspace(job.workspace)
-    if _known(workspace, job.id):
+    try:
+        with workspace.lock(lock_name(job.id), timeout=0):
+            if _known(workspace, job.id):
+                return None
+            seconds = time.perf_counter() - began
+            _mark(notebook, workspace, job, started, seconds)
+            text = json.dumps(notebook, indent=1, ensure_ascii=False)
+            write_atomic(Path(job.output or ""), f"{text}\n")
+            run = PipelineRun(
+                id=job.id,
+                run_id=None,
+                notebook=workspace.relative(job.notebook),
+                status="succeeded",
+                started=started,
+                seconds=seconds,
+                output=workspace.relative(job.output or ""),
+                steps=[StepResult(step.name, "cached", 0.0, CACHED) for step in steps],
+                parameters=job.shown(),
+            )
+            return _store(workspace, run, on_change)
+    except Timeout:
         return None
-    seconds = time.perf_counter() - began
-    _mark(notebook, workspace, job, started, seconds)
-    write_atomic(Path(job.output or ""), json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-    run = PipelineRun(
-        id=job.id,
-        run_id=None,
-        notebook=workspace.relative(job.notebook),
-        status="succeeded",
-        started=started,
-        seconds=seconds,
-        output=workspace.relative(job.output or ""),
-        steps=[StepResult(step.name, "cached", 0.0, CACHED) for step in steps],
-        parameters=job.shown(),
-    )
-    return _store(workspace, run, on_change)
 
 
 def _inject(notebook: Node, job: Job) -> None:

@@ -70,6 +70,8 @@ class Part:
         Names this execution in tokens of live things.
     surroundings:
         Labels of the earlier steps that must have run in the same kernel, in order.
+    seed:
+        Names it in the ids of widgets; the same whenever it runs on these inputs.
     expected:
         For a step that ran before and runs again only for what it leaves in the kernel: what it
         changed then.
@@ -85,6 +87,7 @@ class Part:
     label: str
     surroundings: tuple[str, ...] = ()
     keeps: bool = False
+    seed: str = ""
     expected: Delta | None = None
 
 
@@ -191,7 +194,8 @@ class Pool:
         self._size = size
         self._kernels: list[Held] = []
         self._dead: list[Held] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._freed = threading.Condition(self._lock)
         self._closed = False
 
     @contextlib.contextmanager
@@ -204,10 +208,14 @@ class Pool:
         except BaseException:
             self._end(held)
             raise
-        held.busy = False
+        with self._freed:
+            held.busy = False
+            self._freed.notify_all()
 
     def _take(self, job: StepJob) -> Held:
-        with self._lock:
+        with self._freed:
+            while self._worth_waiting(job):
+                self._freed.wait()
             idle = [held for held in self._kernels if not held.busy]
             fitting = [held for held in idle if held.fits(job)]
             if fitting and not job.fresh:
@@ -220,6 +228,14 @@ class Pool:
         for held in spare:
             held.kernel.close()
         return self.start()
+
+    def _worth_waiting(self, job: StepJob) -> bool:
+        """Whether only a kernel that works has what cannot be stored: making it again elsewhere
+        would do twice what its steps did to files."""
+        if job.fresh or not job.before or self._closed:
+            return False
+        fitting = [held for held in self._kernels if held.fits(job)]
+        return bool(fitting) and all(held.busy for held in fitting)
 
     def start(self) -> Held:
         """A fresh kernel, busy."""
@@ -256,6 +272,7 @@ class Pool:
         with self._lock:
             if held in self._kernels:
                 self._kernels.remove(held)
+            self._freed.notify_all()
         held.kernel.close()
 
     def _end(self, held: Held) -> None:
@@ -263,6 +280,7 @@ class Pool:
             if held in self._kernels:
                 self._kernels.remove(held)
                 self._dead.append(held)
+            self._freed.notify_all()
         held.kernel.kill()
 
     def kill(self) -> None:
@@ -270,6 +288,7 @@ class Pool:
         with self._lock:
             self._closed = True
             kernels = list(self._kernels)
+            self._freed.notify_all()
         for held in kernels:
             held.kernel.kill()
 
@@ -374,6 +393,7 @@ def _run(
             earlier,
             part.count,
             environment,
+            part.seed,
         )
         try:
             prepared = from_dict(Prepared, kernel.ask({"request": "Prepare", **asdict(request)}))

@@ -15,6 +15,7 @@ from ..blobs import Blobs, hash_of
 from ..heap import Bundle, Heap
 from ..models import from_dict, to_dict
 from ..redaction import Redactor
+from . import comms
 from .observer import Observed, Observer
 from .protocol import Finish, Finished, Prepare, Prepared
 
@@ -74,6 +75,7 @@ class Agent:
         missing += [token for name, token in request.live.items() if self._live.get(name) != token]
         self._surround(request)
         self._shell.execution_count = request.count
+        comms.begin(request.seed)
         self._heap.mark()
         self._observer.start()
         return Prepared(missing)
@@ -105,9 +107,9 @@ class Agent:
         if wanted == self._ambient and request.live == self._live:
             return
         values = {name: self._blobs.get(key) for name, key in wanted.items()}
-        self._surroundings.restore(values)
-        self._ambient = wanted
         self._live = {k: v for k, v in self._live.items() if request.live.get(k) == v}
+        self._surroundings.restore(values, self._live)
+        self._ambient = wanted
         self._values = self._surroundings.capture()
 
     def finish(self, request: Finish) -> Finished:

@@ -39,6 +39,8 @@ class Prepare:
         The execution count of the step's first cell.
     environment:
         Variables to set, as the runner's pipeline needs them.
+    seed:
+        What the ids of widgets that the step makes come from.
     """
 
     bundles: list[Bundle]
@@ -50,6 +52,7 @@ class Prepare:
     cells: list[tuple[int, str]] = field(default_factory=list)
     count: int = 1
     environment: dict[str, str] = field(default_factory=dict)
+    seed: str = ""
 
 
 @dataclass(frozen=True)
