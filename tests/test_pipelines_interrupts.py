@@ -68,13 +68,13 @@ def ended(kernel):
     return not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
 
 
-def statuses(ready, run):
+def statuses(ready, run_id):
     tracking = Tracking(ready)
-    children = tracking.runs(parent_id=run.run_id)
-    return tracking.run(run.run_id).status, {child.name: child.status for child in children}
+    children = tracking.runs(parent_id=run_id)
+    return tracking.run(run_id).status, {child.name: child.status for child in children}
 
 
-def check_cancelled(ready, reason):
+def check_cancelled(ready, reason, *, saved=True):
     run = pipelines.history(ready)[-1]
     assert (run.id, run.status, run.error) == ("long", "cancelled", reason)
     assert [(step.name, step.status) for step in run.steps] == [
@@ -82,10 +82,11 @@ def check_cancelled(ready, reason):
         ("long", "failed"),
         ("never", "skipped"),
     ]
-    assert statuses(ready, run) == ("KILLED", {"first": "FINISHED", "long": "KILLED"})
+    assert statuses(ready, run.run_id) == ("KILLED", {"first": "FINISHED", "long": "KILLED"})
     content = nbformat.read(ready.root / run.output, as_version=4)
     nbformat.validate(content)
-    assert content.cells[1].outputs[0].text == "first\n"
+    if saved:
+        assert content.cells[1].outputs[0].text == "first\n"
     assert not ready.held("pipeline-long")
     return content
 
@@ -108,7 +109,7 @@ def test_a_signal_ends_the_kernel_and_closes_the_runs(ready, until, number, name
     assert "Task was destroyed" not in err
     content = check_cancelled(ready, "the run was cancelled")
     cells = [cell.metadata.papermill.status for cell in content.cells if cell.cell_type == "code"]
-    assert cells == ["completed", "completed", "failed", "pending"]
+    assert cells == ["completed", "pending", "pending", "pending"], "whole steps, or nothing"
     after = from_dict(PipelineRun, json.loads(out.splitlines()[1]))
     assert after.status == "succeeded", "the same process runs the next notebook"
 
@@ -116,13 +117,11 @@ def test_a_signal_ends_the_kernel_and_closes_the_runs(ready, until, number, name
 @pytest.mark.slow
 def test_impatience(ready, until):
     """A second Ctrl-C while the kernel is being ended."""
-    process, _ = started(ready, until, DEAF)
+    process, kernel = started(ready, until, DEAF)
     process.send_signal(signal.SIGINT)
-    output = ready.root / "executed" / "long-long.ipynb"
-    until(lambda: '"status": "failed"' in output.read_text(), 60)  # it has begun to end the kernel
+    until(lambda: ended(kernel), 60)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert out.splitlines()[0] == "KeyboardInterrupt kernel gone", err
+    process.communicate(timeout=120)
     assert not ready.held("pipeline-long")
     assert pipelines.history(ready)[-1].status == "cancelled"
 
@@ -131,12 +130,15 @@ def test_impatience(ready, until):
 def test_a_killed_runner(ready, until):
     process, kernel = started(ready, until)
     assert pipelines.history(ready)[0].status == "running"
+    run_id = until(lambda: Tracking(ready).run_by_key("pipeline-long"), 60)
+    both = {"first": "FINISHED", "long": "RUNNING"}
+    until(lambda: statuses(ready, run_id)[1] == both, 60)
     process.kill()
     process.communicate(timeout=60)
     assert Store(ready).get(PipelineRun, "long").status == "running", "nobody could say so"
     run = pipelines.history(ready)[0]
     assert run == Store(ready).get(PipelineRun, "long")
-    check_cancelled(ready, "the runner died")
+    check_cancelled(ready, "the runner died", saved=False)  # it saves once a second, and at its end
     until(lambda: ended(kernel), 60)
     assert pipelines.run(ready, ready.root / "short.ipynb", {}).status == "succeeded"
 
@@ -150,7 +152,7 @@ def test_ctrl_c_with_dask(ready, until):
     until(lambda: ended(kernel), 60)
     run = pipelines.history(ready)[-1]
     assert (run.id, run.status) == ("long", "cancelled")
-    assert statuses(ready, run) == ("KILLED", {"first": "FINISHED", "long": "KILLED"})
+    assert statuses(ready, run.run_id) == ("KILLED", {"first": "FINISHED", "long": "KILLED"})
 
 
 def test_a_run_that_ends_while_history_looks_stays_as_it_ended(ready):

@@ -95,6 +95,8 @@ def refuse(thing: Any) -> None:
     if isinstance(thing, logging.Logger):
         _refuse_logger(thing)
     kind = type(thing)
+    if hasattr(kind, "__del__"):
+        raise Unstorable(f"a {kind.__name__}, which does something when it goes away")
     if kind.__module__ not in ("builtins", "__main__"):
         for base in kind.__mro__:
             what = _REFUSED_NAMES.get((base.__module__, base.__name__))

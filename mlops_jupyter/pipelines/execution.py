@@ -56,18 +56,25 @@ def plan_of(
 
 def _files_unknown(
     notebook: NotebookNode, steps: list[Step], predictions: list[Prediction]
-) -> tuple[frozenset[int], frozenset[int]]:
-    """Steps that write files or run programs, and those that ask for files without opening them."""
+) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
+    """Steps that write files or run programs, those that ask for files without opening them, and
+    those that may leave code in a library."""
     sources = ["\n".join(notebook.cells[index].source for index in step.cells) for step in steps]
     outside: set[int] = set()
+    registers: set[int] = set()
+    defined: set[str] = set()  # names that may hold code
     carriers: set[str] = set()  # names that may hold code which does
     for number, (source, prediction) in enumerate(zip(sources, predictions, strict=True)):
+        defines = bool(_DEFINES.search(source))
+        defined |= prediction.binds if defines else set()
+        if prediction.surroundings and (defines or defined & prediction.reads):
+            registers.add(number)
         if _OUTSIDE.search(source) or carriers & prediction.reads:
             outside.add(number)
-            if _DEFINES.search(source):
+            if defines:
                 carriers |= prediction.binds
     looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
-    return frozenset(outside), frozenset(looks)
+    return frozenset(outside), frozenset(looks), frozenset(registers)
 
 
 def rng() -> frozenset[str]:
@@ -162,9 +169,9 @@ class Execution:
         )
         try:
             if self._scheduler.run() is not None and self._scheduler.busy:
-                self._pool.kill()
+                self._kill()
         except BaseException:
-            self._pool.kill()
+            self._kill()
             raise
         finally:
             self._scheduler.drain()
@@ -173,6 +180,12 @@ class Execution:
                 self._executor.everywhere(end_there, self._home.run)
             if self._here is not None:
                 self._here.close()
+
+    def _kill(self) -> None:
+        """End all kernels at once, wherever they are."""
+        self._pool.kill()
+        if not self._executor.in_process:
+            self._executor.everywhere(kill_there, self._home.run)
 
     def _submit(self, job: StepJob) -> Future[Outcome]:
         copies = [(index, deepcopy(cell)) for index, cell in job.part.cells]
@@ -277,6 +290,12 @@ def run_there(job: StepJob) -> Outcome:
     if pool is None:
         pool = _POOLS[job.home.run] = Pool(job.home, 1)
     return run_step(pool, job)
+
+
+def kill_there(run: str) -> None:
+    """End the kernels that a run has in this process at once."""
+    if (pool := _POOLS.get(run)) is not None:
+        pool.kill()
 
 
 def end_there(run: str) -> None:

@@ -32,6 +32,8 @@ class Plan:
         Steps that write files or run programs: they never run ahead of others.
     looks:
         Steps that ask for files without opening them, of which nothing is heard.
+    registers:
+        Steps that may have left code of the notebook in a library, which may call it at any time.
     rng:
         Ambient providers that whoever reads also changes.
     """
@@ -45,6 +47,7 @@ class Plan:
     rng: frozenset[str]
     outside: frozenset[int] = frozenset()
     looks: frozenset[int] = frozenset()
+    registers: frozenset[int] = frozenset()
 
 
 @dataclass

@@ -248,7 +248,7 @@ def _settle(workspace: Workspace, id: str) -> PipelineRun:
             run = store.get(PipelineRun, id)
             if run.status != "running":
                 return run
-            _kill_runs(workspace, id)
+            parent = _kill_runs(workspace, id)
             steps = [
                 replace(step, status="failed", reason=RUNNER_DIED)
                 if step.status == "running"
@@ -257,20 +257,23 @@ def _settle(workspace: Workspace, id: str) -> PipelineRun:
                 else step
                 for step in run.steps
             ]
-            run = store.put(replace(run, status="cancelled", error=RUNNER_DIED, steps=steps))
+            run = replace(run, run_id=run.run_id or parent, steps=steps)
+            run = store.put(replace(run, status="cancelled", error=RUNNER_DIED))
     except Timeout:
         return store.get(PipelineRun, id)
     workspace.announce("pipelines", id, "cancelled")
     return run
 
 
-def _kill_runs(workspace: Workspace, id: str) -> None:
+def _kill_runs(workspace: Workspace, id: str) -> str | None:
+    """Close the MLflow runs of the pipeline run ``id``; its parent run, if there is one."""
     from .._mlflow import Tracking
 
     tracking = Tracking(workspace)
     parent = tracking.run_by_key(run_key(id))
     if parent is None:
-        return
+        return None
     for run in [*tracking.runs(parent_id=parent, kind="step"), tracking.run(parent)]:
         if run.status == "RUNNING":
             tracking.end_run(run.run_id, "KILLED")
+    return parent

@@ -238,6 +238,8 @@ class Scheduler:
         prediction = self._plan.predictions[step]
         if prediction.everything or prediction.history or step in self._wide or state.live:
             return None
+        if any(earlier < step for earlier in self._keeps.keys() & self._plan.registers):
+            return None
         bound = (prediction.binds | prediction.mutates) & state.names.keys()
         shared = {name for name in bound if len(state.names[name].names) > 1}
         return prediction.reads | prediction.perhaps | shared
@@ -292,6 +294,7 @@ class Scheduler:
             label,
             tuple(label for index, label in sorted(keeps.items()) if index < step),
             bool(plan.predictions[step].surroundings),
+            step in plan.looks,
             label,
         )
 

@@ -87,6 +87,7 @@ class Part:
     label: str
     surroundings: tuple[str, ...] = ()
     keeps: bool = False
+    unique: bool = False
     seed: str = ""
     expected: Delta | None = None
 
@@ -422,7 +423,7 @@ def _run(
     if not asked:
         return None
     touched = None if part.reach is None else [*part.reach, *part.binds]
-    end = Finish(touched, part.label, part.expected is not None)
+    end = Finish(touched, part.label, part.expected is not None, part.unique)
     try:
         finished = from_dict(Finished, kernel.ask({"request": "Finish", **asdict(end)}))
     except Unavailable as error:

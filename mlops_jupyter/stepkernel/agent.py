@@ -117,7 +117,7 @@ class Agent:
         began = time.perf_counter()
         observed = self._observer.stop()
         touched = None if request.touched is None else set(request.touched)
-        label = request.label if request.again else _precise(request.label, observed)
+        label = request.label if request.again else _precise(request, observed)
         changes = self._heap.collect(touched, label)
         for name in changes.deleted:
             self._held.pop(name, None)
@@ -157,9 +157,10 @@ class Agent:
         return ambient, live
 
 
-def _precise(label: str, observed: Observed) -> str:
+def _precise(request: Finish, observed: Observed) -> str:
     """A label that also tells what was read from outside; no two are equal where nobody knows."""
-    unknown = secrets.token_hex(8) if observed.uncertain else ""
+    label = request.label
+    unknown = secrets.token_hex(8) if observed.uncertain or request.unique else ""
     outside = [observed.read, observed.listed, observed.environment, unknown]
     if not any(outside):
         return label

@@ -75,11 +75,14 @@ class Finish:
     again:
         Whether the step runs again only for what it leaves here: the label is taken as it is, not
         made more precise by what the step read from outside.
+    unique:
+        Whether what it read from outside is not known: no two executions have the same label.
     """
 
     touched: list[str] | None
     label: str
     again: bool = False
+    unique: bool = False
 
 
 @dataclass(frozen=True)
