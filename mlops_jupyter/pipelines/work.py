@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DIED = "DeadKernelError"
 _STARTS = 3
+_SIDE_FILES = ("-journal", "-wal", "-shm")  # SQLite's, which go with the connection that made them
 
 
 @dataclass(frozen=True)
@@ -454,7 +455,11 @@ def delta_of(finished: Finished, folder: Path, imports: tuple[str, ...]) -> Delt
         tuple(finished.deleted),
         finished.ambient,
         finished.live,
-        {relative(path, folder): key for path, key in finished.observed.written.items()},
+        {
+            relative(path, folder): key
+            for path, key in finished.observed.written.items()
+            if not path.endswith(_SIDE_FILES)
+        },
         {relative(path, folder): key for path, key in finished.observed.modules.items()},
         imports,
     )
