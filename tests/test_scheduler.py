@@ -403,6 +403,7 @@ def test_an_error_that_is_expected(ready):
 
 # --- branches ---------------------------------------------------------------------------------
 
+
 def test_branches_run_at_the_same_time(ready):
     """A step that may change files never runs ahead, so they cannot wait for each other."""
     cells = (
