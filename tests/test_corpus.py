@@ -247,4 +247,4 @@ def test_random_notebooks_equal_one_namespace(edited: Edited, tables: Path, tmp_
         save(root / "random.ipynb", *cells)
         run = pipelines.run(workspace, root / "random.ipynb", {}, workers=2)
         assert printed(root / run.output) == wanted[cells], (what, cells)
-    shutil.rmtree(root)
+    shutil.rmtree(root, ignore_errors=True)  # a courier may be at work there

@@ -39,8 +39,8 @@ def test_every_stage_did_what_it_shows(tour):
             "train-candidates",
             "evaluate",
         ]
-        assert {step["status"] for step in run["steps"]} == {"ran"}
-        assert all(step["seconds"] > 0 for step in run["steps"])
+    assert {step["status"] for step in tour["run"]["steps"]} == {"ran"}
+    assert [step["status"] for step in tour["retraining"]["steps"]][-2:] == ["ran", "ran"]
     assert (tour["version"], tour["new_version"]) == ("1", "2")
     assert tour["calm"]["status"] == "ok" and tour["calm"]["alert"] is None
     assert tour["report"]["status"] == "drift"

@@ -354,13 +354,21 @@ def test_files_are_put_back(blobs, folder):
     written = dict.fromkeys(["old", "old/deep", "old/deep/f", "kept", "never"], "")
     written |= {"right": one, "wrong": one, "new": "dir", "new/x/f": one, "new/x": "dir"}
     written |= {"link": "link:right", "link2": "link:wrong", "later": one}
-    put_back(blobs, folder, State(files=written), set(written) - {"later"} | {"not written"})
+    there = put_back(blobs, folder, written, set(written) - {"later"} | {"not written"})
     found = {str(p.relative_to(folder)): p for p in folder.rglob("*")}
     names = ["kept", "kept/mine", "link", "link2", "new", "new/x", "new/x/f", "right", "wrong"]
     assert sorted(found) == names
     assert hash_file(folder / "wrong") == one == hash_file(folder / "new/x/f")
     assert (folder / "right").stat().st_mtime_ns == before.st_mtime_ns, "not touched"
     assert (os.readlink(folder / "link"), os.readlink(folder / "link2")) == ("right", "wrong")
+    assert there == {
+        **dict.fromkeys(["new", "new/x", "new/x/f", "link2"], ""),
+        **{"old": "dir", "old/deep": "dir", "old/deep/f": hash_of(b""), "kept": "dir"},
+        **{"wrong": hash_of(b"two"), "link": "link:elsewhere"},
+    }
+    put_back(blobs, folder, there, there)
+    assert (folder / "wrong").read_bytes() == b"two" and os.readlink(folder / "link") == "elsewhere"
+    assert (folder / "old" / "deep" / "f").exists() and not os.path.lexists(folder / "new")
 
 
 # --- damage -----------------------------------------------------------------------------------

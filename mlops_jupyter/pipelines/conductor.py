@@ -40,6 +40,7 @@ OnChange = Callable[[PipelineRun], None]
 CANCELLED = "the run was cancelled"
 _FEW, _PAUSE = 50, 0.25
 _ENDS: dict[str, str] = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
+_DONE: dict[str, str] = {"ran": "FINISHED", "cached": "FINISHED", "failed": "FAILED"}
 
 
 class Conductor:
@@ -77,6 +78,7 @@ class Conductor:
         self._run_id: str | None = None
         self._redactor = secrets.redactor({secret.name: secret.variable for secret in job.secrets})
         self._runs: dict[int, str] = {}
+        self._ended: set[int] = set()
 
     @cached_property
     def _tracking(self) -> Tracking:
@@ -173,6 +175,7 @@ class Conductor:
             kind="pipeline",
             notebook=self.state.notebook,
             key=run_key(self.job.id),
+            started=self.state.started,
         )
         if self.job.shown():
             self._tracking.log(self._run_id, parameters=dict(self.job.shown()))
@@ -192,9 +195,10 @@ class Conductor:
             for number, step in enumerate(self.state.steps):
                 if step.status == "running" and not stopped:
                     self._set_step(number, status="failed", reason=self._error or "")
-                if step.status in ("running", "pending") and number in self._runs:
+                if number in self._runs and number not in self._ended:
                     how: PipelineStatus = "cancelled" if stopped else status
-                    self._tracking.end_run(self._runs[number], _ENDS[how])
+                    done = _DONE.get(step.status, _ENDS[how])
+                    self._tracking.end_run(self._runs[number], done)
             if status != "cancelled":
                 self._deliver()
             if self._run_id:
@@ -258,7 +262,7 @@ class Conductor:
     def started(self, step: int, why: str) -> None:
         """A step begins to run."""
         self._set_step(step, status="running", reason=why)
-        self.clerk.do(partial(self._start_run, step))
+        self.clerk.do(partial(self._start_run, step, now()))
 
     def repaired(self, step: int, why: str) -> None:
         """A step's result does not count; it will run again."""
@@ -283,7 +287,7 @@ class Conductor:
             reason=reason,
             attempts=result.attempts,
         )
-        self.clerk.do(partial(self._end_run, step, status, result.seconds))
+        self.clerk.do(partial(self._end_run, step, status, result.seconds, now()))
 
     def cached(self, keep: Callable[[], None]) -> None:
         """Have a step's trace kept. A cache that cannot be written costs only time."""
@@ -295,26 +299,28 @@ class Conductor:
         except OSError as error:
             self.uncached = str(error)
 
-    def _start_run(self, step: int) -> None:
+    def _start_run(self, step: int, moment: str) -> None:
         if step not in self._runs:
             self._runs[step] = self._tracking.start_run(
                 self.steps[step].name,
                 kind="step",
                 parent_id=self._run_id,
                 notebook=self.state.notebook,
+                started=moment,
             )
 
-    def _end_run(self, step: int, status: StepStatus, seconds: float) -> None:
+    def _end_run(self, step: int, status: StepStatus, seconds: float, moment: str) -> None:
         from nbformat import writes
         from nbformat.v4 import new_notebook
 
-        self._start_run(step)
+        self._start_run(step, moment)
         run_id = self._runs[step]
         self._tracking.log(run_id, metrics={"seconds": seconds}, tags={"mlops.status": status})
         cells = [self._notebook.cells[index] for index in self.steps[step].cells]
         part = new_notebook(cells=cells, metadata=self._notebook.metadata)
         self._tracking.log_text(run_id, writes(part), "step.ipynb")
-        self._tracking.end_run(run_id, "FAILED" if status == "failed" else "FINISHED")
+        self._tracking.end_run(run_id, _DONE[status], moment)
+        self._ended.add(step)
 
     def _number(self, index: int) -> int:
         """The cell's number in the original notebook, from 1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from copy import deepcopy
 from dataclasses import replace
@@ -12,21 +12,18 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import plugins
 from ..blobs import Blobs
 from ..executors.local import LocalExecutor
-from ..models import Step
 from ..notebook import tags
 from . import secrets
 from .assembly import Assembly, pack
 from .conductor import Conductor
 from .job import Options
-from .plan import Plan, Result
-from .predictions import Prediction, predict
+from .plan import Result, plan_of
 from .recording import record
 from .scheduler import Scheduler
 from .steps import INJECTED
-from .traces import Traces, code_keys, counts
+from .traces import Traces
 from .work import Home, Outcome, Pool, StepJob, run_step
 
 if TYPE_CHECKING:
@@ -35,52 +32,6 @@ if TYPE_CHECKING:
     from .._kernels import OnOutput
     from .._papermill import Book
     from ..executors.base import Executor
-
-
-def plan_of(
-    name: str, notebook: NotebookNode, steps: list[Step], kernel: str, given: Mapping[str, str]
-) -> Plan:
-    """What there is to schedule in a notebook that passed the syntax check."""
-    predictions = predict(notebook, steps)
-    return Plan(
-        name,
-        steps,
-        [[(index, notebook.cells[index]) for index in step.cells] for step in steps],
-        counts(steps),
-        code_keys(notebook, steps, kernel, given),
-        predictions,
-        rng(),
-        *_files_unknown(notebook, steps, predictions),
-    )
-
-
-def _files_unknown(
-    notebook: NotebookNode, steps: list[Step], predictions: list[Prediction]
-) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
-    """Steps that write files or run programs, those that ask for files without opening them, and
-    those that may leave code in a library."""
-    sources = ["\n".join(notebook.cells[index].source for index in step.cells) for step in steps]
-    outside: set[int] = set()
-    registers: set[int] = set()
-    defined: set[str] = set()  # names that may hold code
-    carriers: set[str] = set()  # names that may hold code which does
-    for number, (source, prediction) in enumerate(zip(sources, predictions, strict=True)):
-        defines = bool(_DEFINES.search(source))
-        defined |= prediction.binds if defines else set()
-        if prediction.surroundings and (defines or defined & prediction.reads):
-            registers.add(number)
-        if _OUTSIDE.search(source) or carriers & prediction.reads:
-            outside.add(number)
-            if defines:
-                carriers |= prediction.binds
-    looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
-    return frozenset(outside), frozenset(looks), frozenset(registers)
-
-
-def rng() -> frozenset[str]:
-    """Ambient providers that whoever reads also changes."""
-    family = {name: plugins.load("ambient", name) for name in plugins.names("ambient")}
-    return frozenset(name for name, provider in family.items() if provider.reads_change)
 
 
 class Execution:
@@ -262,25 +213,7 @@ def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
     return next((cell.source for _, cell in cells if INJECTED in tags(cell)), None)
 
 
-# What writes files or runs programs, as far as a name tells. A step that does never runs ahead of
-# others: if its result were thrown away, its files would still be there.
-_OUTSIDE = re.compile(
-    r"^\s*!|^\s*%%?\w|=\s*!"
-    r"|\b(open|os|shutil|Path|tempfile|sqlite3|shelve|dbm|h5py|zipfile|tarfile|gzip|bz2|lzma|joblib)\b"
-    r"|\b(subprocess|Popen|create_engine|connect|memmap|urlretrieve|FileHandler|basicConfig)\b"
-    r"|\bto_(csv|parquet|pickle|excel|json|sql|hdf|feather|html|xml|stata|orc|file|disk|zarr)\b"
-    r"|\b(save\w*|dump|write\w*|imwrite|imsave|unlink|touch|mkdir|rmdir|makedirs|rename|symlink_to)\s*\(",
-    re.MULTILINE,
-)
-_DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
 _ADDRESSES = re.compile(r"(?<![\w.])id\s*\(")
-_LOOKS = re.compile(
-    r"%%(file|writefile)\b"
-    r"|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b"
-    r"|\b(shelve|dbm|copytree|rmtree|shutil\.move)\b"
-    r"|\bos\.(rename|replace|rmdir|remove|unlink|link|symlink)\b"
-    r"|\b(mkdir|makedirs)\s*\((?![^)]*exist_ok\s*=\s*True)"
-)
 _POOLS: dict[str, Pool] = {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 
-from . import libraries
+from . import libraries, magic
 from .events import Event, Kind, is_parameter
 from .knowledge import BUILTINS, Code, Knowledge
 from .scopes import first
@@ -149,6 +149,7 @@ class Following(Knowledge, ABC):
             use.history = use.history or words
         elif kind == "surroundings":
             use.surroundings = use.surroundings or words
+            use.registers = use.registers or not magic.is_setting(reason)
 
     def _mention(self, text: str) -> None:
         """Names in a text that other code may look up."""

@@ -70,7 +70,7 @@ class Desk:
         names, without = past.names()
         self._prepare(past, number, names)
         self._note(self._agent.finish(Finish([], "debug")))
-        if past.predictions[number].history:
+        if past.plan.predictions[number].history:
             notes.append(
                 "The step looks back at earlier cells (In, Out, _): they are not restored."
             )
@@ -87,12 +87,12 @@ class Desk:
         from ..stepkernel.protocol import Prepare
 
         state, executed = past.states[step], past.executed
-        put_back(past.blobs, executed.folder, state, set(state.files))
+        put_back(past.blobs, executed.folder, state.files, state.files.keys())
         bundles = state.bundles(names)
         held = self._held
         stale = [name for name, token in held.items() if state.token(name) != token]
         earlier = [
-            (past.counts[before] + place, executed.content.cells[index].source)
+            (past.plan.counts[before] + place, executed.content.cells[index].source)
             for before in range(step)
             for place, index in enumerate(executed.steps[before].cells)
         ]
@@ -124,18 +124,19 @@ class Desk:
 
         from ..stepkernel.protocol import Finish
 
-        reach, prediction = past.reach(step), past.predictions[step]
+        reach, prediction, trace = past.reach(step), past.plan.predictions[step], past.traces[step]
         name = past.executed.steps[step].name
         self._prepare(past, step, list(reach), **{_REPLAY: "1"})
         with capture_output():
             for index in past.executed.steps[step].cells:
                 self._cell(past.executed.content.cells[index], name)
-        everything = prediction.everything or prediction.history
-        touched = None if everything else [*reach, *prediction.binds, *prediction.mutates]
-        finished = self._agent.finish(Finish(touched, past.labels[step], True))
+        touched = [*reach, *prediction.binds, *prediction.mutates]
+        finished = self._agent.finish(
+            Finish(None if trace.everything else touched, trace.label, True)
+        )
         self._note(finished)
         now = {b.names: b.token for b in finished.bundles if b.stored}
-        then = {b.names: b.token for b in past.deltas[step].bundles if b.stored}
+        then = {b.names: b.token for b in trace.delta.bundles if b.stored}
         other = sorted(
             {n for names in {*now, *then} if now.get(names) != then.get(names) for n in names}
         )

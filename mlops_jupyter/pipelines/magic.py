@@ -183,6 +183,12 @@ def cell_events(found: Magic) -> list[Event]:
     return expanded(found.line) + _unknown(label)
 
 
+def is_setting(label: str) -> bool:
+    """Whether the label is that of a line magic that changes its surroundings, but keeps none of
+    the notebook's code there."""
+    return label.startswith("%") and label[1:].partition(" ")[0] in _SURROUNDINGS
+
+
 def _unknown(label: str) -> list[Event]:
     """Of a magic that is not known anything may be expected."""
     return [

@@ -20,11 +20,11 @@ from ..workspace import Workspace
 from . import parameters as contract
 from . import runner
 from . import secrets as secret_parameters
-from .predictions import Prediction, predict
+from .plan import Plan, plan_of
 from .secrets import Secret
-from .state import Delta, State
+from .state import State
 from .steps import INJECTED, cut
-from .traces import Traces, code_keys, counts, decode
+from .traces import Trace, Traces, decode
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -90,8 +90,8 @@ class Executed:
         return secret_parameters.check(contract.declared(self.content), given, os.environ)
 
     @cached_property
-    def keys(self) -> list[str]:
-        """The steps' code keys.
+    def plan(self) -> Plan:
+        """What there was to schedule.
 
         Raises
         ------
@@ -103,7 +103,8 @@ class Executed:
         given = {name: repr(value) for name, value in self.parameters.items()}
         for secret in self.secrets:
             given[secret.name] = secret_parameters.keyed_hash(os.environ[secret.variable])
-        return code_keys(self.content, self.steps, _kernels.kernel_name(self.content), given)
+        kernel = _kernels.kernel_name(self.content)
+        return plan_of(self.run.notebook, self.content, self.steps, kernel, given)
 
     def number(self, step: str) -> int:
         """The place of a step.
@@ -156,7 +157,7 @@ def joined(workspace: Workspace, blobs: Blobs, run: PipelineRun) -> str:
 def _give(blobs: Blobs, executed: Executed, first: str) -> None:
     sealed = "://" not in blobs.url
     traces = Traces(blobs, executed.folder, sealed=sealed)
-    for key in executed.keys:
+    for key in executed.plan.codes:
         for note in blobs.notes(f"traces/{key}/").values():
             trace = decode(note, sealed=sealed)
             if trace is not None and trace.uncertain and trace.run == executed.run.id:
@@ -174,16 +175,14 @@ class Past:
 
     def __init__(self, workspace: Workspace, blobs: Blobs, executed: Executed, number: int) -> None:
         self.executed, self.number, self.blobs = executed, number, blobs
-        self.counts = counts(executed.steps)
-        self.predictions: list[Prediction] = predict(executed.content, executed.steps)
-        self.states, self.labels = [State()], list[str]()
-        self.deltas: list[Delta] = []
+        self.plan = plan = executed.plan
+        self.states, self.traces = [State()], list[Trace]()
         self._keeps: list[int] = []
         traces = Traces(blobs, executed.folder, sealed="://" not in blobs.url)
         known_as = joined(workspace, blobs, executed.run)
         for earlier in range(number):
-            state, count = self.states[-1], self.counts[earlier]
-            trace, why = traces.find(executed.keys[earlier], state, count, known_as)
+            state, count = self.states[-1], plan.counts[earlier]
+            trace, why = traces.find(plan.codes[earlier], state, count, known_as)
             if trace is None:
                 raise NotFound(
                     f"What step {executed.steps[number].name} began with is not there any more: "
@@ -193,14 +192,15 @@ class Past:
             keeps = bool(trace.surroundings)
             self._keeps += [earlier] * keeps
             self.states.append(state.after(earlier, trace.delta, trace.label, keeps=keeps))
-            self.labels.append(trace.label)
-            self.deltas.append(trace.delta)
+            self.traces.append(trace)
 
     def reach(self, step: int) -> dict[str, str]:
         """What a step may reach."""
-        prediction = self.predictions[step]
-        everything = prediction.everything or prediction.history
-        return self.states[step].reach(None if everything else prediction.reads)
+        state = self.states[step]
+        if step == self.number:
+            return state.reach(self.plan.reads(step, state, self._keeps))
+        trace = self.traces[step]
+        return state.reach(None if trace.everything else trace.reads)
 
     def again(self) -> list[int]:
         """The steps that have to run in the kernel, in order."""

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .. import plugins
 from ..models import Step, StepStatus
+from .predictions import Prediction, predict
 from .state import Delta, State
+from .traces import Trace, code_keys, counts
 
 if TYPE_CHECKING:
-    from .predictions import Prediction
-    from .traces import Trace
+    from nbformat import NotebookNode
+
     from .work import Outcome
 
 _EXITS = {("SystemExit", ""), ("SystemExit", "0"), ("SystemExit", "None")}
+
+# What writes files or runs programs, as far as a name tells. A step that does never runs ahead of
+# others: if its result were thrown away, its files would still be there.
+_OUTSIDE = re.compile(
+    r"^\s*!|^\s*%%?\w|=\s*!"
+    r"|\b(open|os|shutil|Path|tempfile|sqlite3|shelve|dbm|h5py|zipfile|tarfile|gzip|bz2|lzma|joblib)\b"
+    r"|\b(subprocess|Popen|create_engine|connect|memmap|urlretrieve|FileHandler|basicConfig)\b"
+    r"|\bto_(csv|parquet|pickle|excel|json|sql|hdf|feather|html|xml|stata|orc|file|disk|zarr)\b"
+    r"|\b(save\w*|dump|write\w*|imwrite|imsave|unlink|touch|mkdir|rmdir|makedirs|rename|symlink_to)\s*\(",
+    re.MULTILINE,
+)
+_DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
+_LOOKS = re.compile(
+    r"%%(file|writefile)\b"
+    r"|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b"
+    r"|\b(shelve|dbm|copytree|rmtree|shutil\.move)\b"
+    r"|\bos\.(rename|replace|rmdir|remove|unlink|link|symlink)\b"
+    r"|\b(mkdir|makedirs)\s*\((?![^)]*exist_ok\s*=\s*True)"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,73 @@ class Plan:
     outside: frozenset[int] = frozenset()
     looks: frozenset[int] = frozenset()
     registers: frozenset[int] = frozenset()
+
+    def reads(self, step: int, state: State, kept: Collection[int]) -> frozenset[str] | None:
+        """Names from which a step may reach others, ``None``: all, as where callbacks or threads of
+        the notebook's live. A name that it binds and that shares its value with others is among
+        them, for those are left alone afterwards; and one that it may leave as it is.
+
+        Parameters
+        ----------
+        state:
+            What is there before it.
+        kept:
+            Steps before it, or after, that changed their surroundings.
+        """
+        prediction = self.predictions[step]
+        if prediction.everything or prediction.history or state.live:
+            return None
+        if any(earlier < step and earlier in self.registers for earlier in kept):
+            return None
+        bound = (prediction.binds | prediction.mutates) & state.names.keys()
+        shared = {name for name in bound if len(state.names[name].names) > 1}
+        return prediction.reads | prediction.perhaps | shared
+
+
+def plan_of(
+    name: str, notebook: NotebookNode, steps: list[Step], kernel: str, given: Mapping[str, str]
+) -> Plan:
+    """What there is to schedule in a notebook that passed the syntax check."""
+    predictions = predict(notebook, steps)
+    return Plan(
+        name,
+        steps,
+        [[(index, notebook.cells[index]) for index in step.cells] for step in steps],
+        counts(steps),
+        code_keys(notebook, steps, kernel, given),
+        predictions,
+        rng(),
+        *_sorted_out(notebook, steps, predictions),
+    )
+
+
+def _sorted_out(
+    notebook: NotebookNode, steps: list[Step], predictions: list[Prediction]
+) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
+    """Steps that write files or run programs, those that ask for files without opening them, and
+    those that may leave code in a library."""
+    sources = ["\n".join(notebook.cells[index].source for index in step.cells) for step in steps]
+    outside: set[int] = set()
+    registers: set[int] = set()
+    defined: set[str] = set()  # names that may hold code
+    carriers: set[str] = set()  # names that may hold code which does
+    for number, (source, prediction) in enumerate(zip(sources, predictions, strict=True)):
+        defines = bool(_DEFINES.search(source))
+        defined |= prediction.binds if defines else set()
+        if prediction.registers and (defines or defined & prediction.reads):
+            registers.add(number)
+        if _OUTSIDE.search(source) or carriers & prediction.reads:
+            outside.add(number)
+            if defines:
+                carriers |= prediction.binds
+    looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
+    return frozenset(outside), frozenset(looks), frozenset(registers)
+
+
+def rng() -> frozenset[str]:
+    """Ambient providers that whoever reads also changes."""
+    family = {name: plugins.load("ambient", name) for name in plugins.names("ambient")}
+    return frozenset(name for name, provider in family.items() if provider.reads_change)
 
 
 @dataclass

@@ -38,6 +38,8 @@ class Prediction:
     surroundings:
         Why it changes the process outside of names, files and what ``ambient`` plug-ins carry;
         empty if it does not.
+    registers:
+        Whether what changes the process may keep code of the notebook, to call it at any time.
     ambient:
         What it changes of what they carry, by their names; drawing random numbers counts.
     files_read, files_written:
@@ -56,6 +58,7 @@ class Prediction:
     everything: str = ""
     history: bool = False
     surroundings: str = ""
+    registers: bool = False
     ambient: frozenset[str] = frozenset()
     files_read: frozenset[str] = frozenset()
     files_written: frozenset[str] = frozenset()
@@ -82,6 +85,7 @@ def predict(notebook: Any, steps: list[Step]) -> list[Prediction]:
                 everything=use.everything,
                 history=bool(use.history),
                 surroundings=use.surroundings,
+                registers=use.registers,
                 ambient=frozenset(use.ambient),
                 files_read=frozenset(use.files_read),
                 files_written=frozenset(use.files_written),

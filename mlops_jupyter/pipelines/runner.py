@@ -248,7 +248,7 @@ def _settle(workspace: Workspace, id: str) -> PipelineRun:
             run = store.get(PipelineRun, id)
             if run.status != "running":
                 return run
-            parent = _kill_runs(workspace, id)
+            parent = _kill_runs(workspace, run)
             steps = [
                 replace(step, status="failed", reason=RUNNER_DIED)
                 if step.status == "running"
@@ -265,14 +265,19 @@ def _settle(workspace: Workspace, id: str) -> PipelineRun:
     return run
 
 
-def _kill_runs(workspace: Workspace, id: str) -> str | None:
-    """Close the MLflow runs of the pipeline run ``id``; its parent run, if there is one."""
+def _kill_runs(workspace: Workspace, killed: PipelineRun) -> str:
+    """Close the MLflow runs of a pipeline run; its parent run, which is made if its runner did not
+    come to that."""
     from .._mlflow import Tracking
 
     tracking = Tracking(workspace)
-    parent = tracking.run_by_key(run_key(id))
-    if parent is None:
-        return None
+    parent = tracking.start_run(
+        killed.notebook,
+        kind="pipeline",
+        notebook=killed.notebook,
+        key=run_key(killed.id),
+        started=killed.started or None,
+    )
     for run in [*tracking.runs(parent_id=parent, kind="step"), tracking.run(parent)]:
         if run.status == "RUNNING":
             tracking.end_run(run.run_id, "KILLED")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..blobs import Blobs, hash_of
 from ..errors import NotFound, Unavailable
@@ -24,9 +24,6 @@ from .plan import Plan, Result
 from .state import Delta, State, put_back
 from .traces import Traces, ambient_of
 from .work import Home, Outcome, Part, StepJob, delta_of
-
-if TYPE_CHECKING:
-    pass
 
 _AHEAD = 64
 Submit = Callable[[StepJob], "Future[Outcome]"]
@@ -114,6 +111,7 @@ class Scheduler:
         self._keeps: dict[int, str] = {}  # committed steps that must run in each kernel
         self._deltas: list[Delta] = []
         self._due: set[str] = set()  # files of cached steps that may have another content
+        self._found: dict[str, str] = {}  # what was there instead of files that were put back
         self._queue: queue.SimpleQueue[tuple[int, Future[Outcome]]] = queue.SimpleQueue()
 
     @property
@@ -232,17 +230,7 @@ class Scheduler:
         return state.after(step, result.delta, result.label, keeps=keeps)
 
     def _reads(self, step: int, state: State) -> frozenset[str] | None:
-        """Names from which a step may reach others, ``None``: all, as where callbacks or threads of
-        the notebook's live. A name that it binds and that shares its value with others is among
-        them, for those are left alone afterwards; and one that it may leave as it is."""
-        prediction = self._plan.predictions[step]
-        if prediction.everything or prediction.history or step in self._wide or state.live:
-            return None
-        if any(earlier < step for earlier in self._keeps.keys() & self._plan.registers):
-            return None
-        bound = (prediction.binds | prediction.mutates) & state.names.keys()
-        shared = {name for name in bound if len(state.names[name].names) > 1}
-        return prediction.reads | prediction.perhaps | shared
+        return None if step in self._wide else self._plan.reads(step, state, self._keeps)
 
     def _lookup(self, step: int, state: State, without: frozenset[int]) -> bool:
         """Take a step from the cache if a trace holds."""
@@ -380,7 +368,9 @@ class Scheduler:
         """
         try:
             if self._blobs is not None:
-                put_back(self._blobs, Path(self._home.folder), state, self._due)
+                folder = Path(self._home.folder)
+                found = put_back(self._blobs, folder, state.files, self._due)
+                self._found.update((path, found[path]) for path in found.keys() - self._found)
         except NotFound as error:
             self._rewind(Outcome(lost=error.message))
             return False
@@ -447,16 +437,24 @@ class Scheduler:
         self._back_to(step, why)
 
     def _goes_back(self, step: int, state: State) -> bool:
-        """Whether a step needs what an earlier one leaves in its kernel that came from the cache
-        and wrote files. That one cannot run again only for what it leaves, with its files there
-        already: the notebook runs from it on."""
-        if not self._taken:
+        """Whether a step, or probably one after it, needs what an earlier one leaves in its kernel
+        that came from the cache and wrote files. That one cannot run again only for what it leaves,
+        with its files there already: the notebook runs from it on."""
+        wrote = {index for index in self._taken if self._deltas[index].written}
+        made = {token for token, makers in state.makers.items() if not wrote.isdisjoint(makers)}
+        here = {bundle.token for bundle in state.names.values()} | set(state.live.values())
+        if not wrote & self._keeps.keys() and made.isdisjoint(here):
             return False
-        needed = {part.index for part in self._before(step, state)} & self._taken
-        written = [index for index in sorted(needed) if self._deltas[index].written]
-        if written:
-            self._back_to(written[0], "a later step needs what it left in the kernel")
-        return bool(written)
+        needed = wrote & {part.index for part in self._before(step, state)}
+        bound: set[str] = set()
+        for later in range(step, len(self._plan.steps)):
+            prediction, reads = self._plan.predictions[later], self._reads(later, state)
+            names = None if reads is None else reads - bound
+            needed |= wrote & self._makers(state, state.reach(names))
+            bound |= prediction.binds - prediction.perhaps
+        if needed:
+            self._back_to(min(needed), "a later step needs what it left in the kernel")
+        return bool(needed)
 
     def _back_to(self, step: int, why: str) -> None:
         """Run from a committed step on again; the step itself is not taken from the cache."""
@@ -467,10 +465,18 @@ class Scheduler:
         self._keeps = {index: label for index, label in self._keeps.items() if index < step}
         self._taken = {index for index in self._taken if index < step}
         self._due = {path for index in self._taken for path in self._deltas[index].written}
+        self._restore(self._states[step].files)
         self._forced.add(step)
         self._missed[step] = why
         for later in range(step, len(self._plan.steps)):
             self._watcher.repaired(later, why)
+
+    def _restore(self, files: Mapping[str, str]) -> None:
+        """Take files back that were put in their place, but for those that are to be there."""
+        if self._blobs is not None and self._found:
+            gone = {path: what for path, what in self._found.items() if path not in files}
+            put_back(self._blobs, Path(self._home.folder), gone, gone)
+            self._found = {path: self._found[path] for path in self._found.keys() - gone}
 
 
 def label_of(code: str, reach: Mapping[str, str], state: State, count: int) -> str:

@@ -17,7 +17,6 @@ from ..heap import EVERYTHING, Bundle
 from ..workspace import os_errors
 
 LIVE = "live:"
-FOLDER, LINK = "dir", "link:"
 FOLDER, LINK = "dir", "link:"  # what a written path may be, besides a blob
 
 
@@ -167,8 +166,11 @@ class State:
         return list({bundle.names: bundle for bundle in found}.values())
 
 
-def put_back(blobs: Blobs, folder: Path, state: State, paths: Collection[str]) -> None:
-    """Give the files ``paths`` that cached steps wrote the content they have in ``state``.
+def put_back(
+    blobs: Blobs, folder: Path, files: Mapping[str, str], paths: Collection[str]
+) -> dict[str, str]:
+    """Give the files ``paths`` that cached steps wrote the content they have in ``files`` (see
+    :attr:`State.files`); what was there before, of those that changed.
 
     Raises
     ------
@@ -177,15 +179,15 @@ def put_back(blobs: Blobs, folder: Path, state: State, paths: Collection[str]) -
     Unavailable
         If a file cannot be written.
     """
-    due = sorted(set(paths) & set(state.files))
-    for path in [path for path in reversed(due) if not state.files[path]]:
-        file = folder / path
+    due = sorted(set(paths) & files.keys())
+    before: dict[str, str] = {}
+    for path in [*(p for p in reversed(due) if not files[p]), *(p for p in due if files[p])]:
+        file, content = folder / path, files[path]
         with os_errors(f"the file {file.name}"):
-            _remove(file)
-    for path in [path for path in due if state.files[path]]:
-        file = folder / path
-        with os_errors(f"the file {file.name}"):
-            _make(blobs, file, state.files[path])
+            if not _is(file, content):
+                before[path] = _found(blobs, file)
+                _make(blobs, file, content)
+    return before
 
 
 def is_key(content: str) -> bool:
@@ -193,23 +195,37 @@ def is_key(content: str) -> bool:
     return bool(content) and content not in ("-", FOLDER) and not content.startswith(LINK)
 
 
-def _remove(file: Path) -> None:
-    if file.is_dir() and not file.is_symlink():
-        with contextlib.suppress(OSError):  # somebody else put something into it
-            file.rmdir()
-    else:
-        file.unlink(missing_ok=True)
+def _is(file: Path, content: str) -> bool:
+    """Whether a path has that content."""
+    if not content:
+        return not os.path.lexists(file)
+    if content.startswith(LINK):
+        return file.is_symlink() and os.readlink(file) == content[len(LINK) :]
+    return file.is_dir() if content == FOLDER else file.is_file() and hash_file(file) == content
+
+
+def _found(blobs: Blobs, file: Path) -> str:
+    """What is at a path."""
+    if file.is_symlink():
+        return LINK + os.readlink(file)
+    if file.is_dir():
+        return FOLDER
+    return blobs.put_file(file) if file.is_file() else ""
 
 
 def _make(blobs: Blobs, file: Path, content: str) -> None:
-    if content == FOLDER:
+    """Make it what ``content`` says."""
+    if not content and file.is_dir() and not file.is_symlink():
+        with contextlib.suppress(OSError):  # somebody else put something into it
+            file.rmdir()
+    elif not content:
+        file.unlink(missing_ok=True)
+    elif content == FOLDER:
         file.mkdir(parents=True, exist_ok=True)
     elif content.startswith(LINK):
-        target = content[len(LINK) :]
-        if not file.is_symlink() or os.readlink(file) != target:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.unlink(missing_ok=True)
-            file.symlink_to(target)
-    elif not file.is_file() or hash_file(file) != content:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.symlink_to(content[len(LINK) :])
+    else:
         file.parent.mkdir(parents=True, exist_ok=True)
         blobs.take(content, file)

@@ -73,7 +73,7 @@ def unchanged(  # noqa: PLR0911  # each is a reason to take the long way
             for index in step.cells:
                 if INJECTED in tags(notebook.cells[index]):
                     notebook.cells[index].source = packed.get("injected") or ""
-        put_back(blobs, folder, state, set(state.files))
+        put_back(blobs, folder, state.files, set(state.files))
     except MLOpsError:
         return None
     workspace = Workspace(job.workspace)

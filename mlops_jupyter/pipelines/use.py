@@ -13,7 +13,8 @@ class Use:
     (none if the step's own text reads it); ``direct`` those that its own text or code that it
     defines reads; ``binds`` for certain, ``may_bind`` not; ``mutates`` what was there before, maybe
     under another name. Texts are reasons; empty means no. Of ``ambient`` things, random generators
-    that the step seeds before it draws are ``restarted``.
+    that the step seeds before it draws are ``restarted``. What changes the surroundings may also
+    leave code of the notebook there: it ``registers`` it.
     """
 
     reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -25,6 +26,7 @@ class Use:
     anything: str = ""
     history: str = ""
     surroundings: str = ""
+    registers: bool = False
     ambient: set[str] = field(default_factory=set)
     restarted: set[str] = field(default_factory=set)
     files_read: set[str] = field(default_factory=set)

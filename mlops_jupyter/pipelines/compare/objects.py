@@ -32,6 +32,7 @@ _LIVE = (
     ("io", "TextIOWrapper"),
     ("socket", "socket"),
 )
+_OF_EXCEPTIONS = ("__cause__", "__suppress_context__")
 # Pickled by where they can be imported from, if cloudpickle does not take them by value.
 _BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType)
 
@@ -53,6 +54,13 @@ def objects(a: Any, b: Any) -> Answer:
     if left is None or right is None:
         return None
     return chain(iter([(" type", type(a), type(b))]), _recipes(left, right))
+
+
+def exceptions(a: BaseException, b: BaseException) -> Answer:
+    """Two exceptions, whatever libraries have registered to pickle them with."""
+    more = ((f".{name}", getattr(a, name), getattr(b, name)) for name in _OF_EXCEPTIONS)
+    arguments = _arguments(a.args, b.args)
+    return chain(iter([(" type", type(a), type(b))]), arguments, attributes(vars(a), vars(b)), more)
 
 
 def stand_in(a: Live, b: Live) -> Answer:

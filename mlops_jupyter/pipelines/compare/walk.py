@@ -21,6 +21,7 @@ _Rule = Callable[[Any, Any], Answer]
 _RULES: tuple[tuple[Any, _Rule], ...] = (
     (Live, objects.stand_in),
     (type, code.classes),
+    (BaseException, objects.exceptions),
     (dict, containers.mappings),
     ((list, tuple), containers.sequences),
     ((set, frozenset), containers.sets),
