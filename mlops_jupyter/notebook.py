@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +71,14 @@ class Node(dict[str, Any]):
 
 def read_plain(path: Path) -> Node | None:
     """Read a notebook of nbformat 4 without nbformat, whose import takes the better part of a
-    second; ``None`` if it is anything unusual."""
+    second; ``None`` if it is anything unusual. Cells get ids as nbformat gives them (4.5)."""
     try:
         notebook = json.loads(path.read_text("utf-8"), object_hook=Node)
-        if notebook.nbformat != 4 or notebook.nbformat_minor < 5:
+        if notebook.nbformat != 4:
             return None
+        notebook["nbformat_minor"] = max(notebook.nbformat_minor, 5)
         for cell in notebook.cells:
+            cell.setdefault("id", secrets.token_hex(4))
             if not isinstance(cell.source, str):
                 cell["source"] = "".join(cell.source)
             if not isinstance(cell.metadata, Node) or (

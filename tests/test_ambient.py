@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import decimal
+import importlib
 import json
 import locale
 import logging
@@ -242,6 +243,58 @@ class TestLogging(Provided):
             provider.capture()
         provider.restore((0, ()))
         assert handler not in logging.getLogger("notebook").handlers
+
+
+class TestLocalModules(Provided):
+    plugin = "local-modules"
+
+    @pytest.fixture(autouse=True)
+    def tools(self, tmp_path, monkeypatch):
+        """A module of the project."""
+        monkeypatch.syspath_prepend(tmp_path)
+        (tmp_path / "own_tools.py").write_text(
+            "import threading, collections\n"
+            "calls, seen, last, count = [], {}, collections.deque(), 0\n"
+            "lock = threading.Lock()\n"
+            "class Model:\n    made = []\n    def __init__(self): self.n = 1\n"
+            "model = Model()\n"
+        )
+        yield
+        sys.modules.pop("own_tools", None)
+
+    def change(self):
+        tools = importlib.import_module("own_tools")
+        tools.calls.append(1)
+        tools.count += 1
+
+    def test_values_stay_the_objects_they_are(self):
+        tools = importlib.import_module("own_tools")
+        provider = self.make()
+        before = dict(provider.capture())["own_tools"]
+        assert [place for place, _ in before] == [
+            "calls",
+            "seen",
+            "last",
+            "count",
+            "Model.made",
+            "model",
+        ]
+        values = {name: getattr(tools, name) for name in ("calls", "seen", "last", "model")}
+        state = provider.capture()
+        encoded = encode(state)
+        tools.calls.append(1)
+        tools.seen["a"] = tools.last
+        tools.last.append(2)
+        tools.Model.made.append(3)
+        tools.model.n, tools.count, tools.new = 5, 3, "later"
+        changed = encode(provider.capture())
+        assert changed != encoded
+        for wanted in (encoded, changed, encoded):
+            provider.restore(decode(wanted))
+            assert encode(provider.capture()) == wanted
+        assert all(getattr(tools, name) is value for name, value in values.items())
+        assert (tools.calls, tools.count, tools.model.n) == ([], 0, 1)
+        assert not hasattr(tools, "new")
 
 
 class TestMatplotlib(Provided):

@@ -69,6 +69,9 @@ class Calling(Following):
             use.ambient |= found
             for kind, reason in libraries.reasons(full, call).items():
                 self._remark(kind, reason, via)
+            if libraries.unpickles(full):
+                for definition in [n for n, code in self._code.items() if code.effects is not None]:
+                    self._read(definition)
         for argument in libraries.changed(path, call) if library or "." not in path else ():
             self._mutate_all(argument.names)
             self._join(names_of(call))

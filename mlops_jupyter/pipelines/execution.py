@@ -92,7 +92,7 @@ class Execution:
         self._traces: Traces | None = None
         self._here: LocalExecutor | None = None
         self._alone = False
-        if any(_ADDRESSES.search(source) for source in sources):
+        if any(_OF_THE_PROCESS.search(source) for source in sources):
             # what it remembers holds in one process only: the notebook runs there, from its start
             options = replace(options, use_cache=False, workers=1)
             self._alone = True
@@ -213,7 +213,10 @@ def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
     return next((cell.source for _, cell in cells if INJECTED in tags(cell)), None)
 
 
-_ADDRESSES = re.compile(r"(?<![\w.])id\s*\(")
+# Numbers that mean something in one process only: addresses, its own number, file descriptors.
+_OF_THE_PROCESS = re.compile(
+    r"(?<![\w.])id\s*\(|\bgetpid\b|\bget_(native_id|ident)\b|\bos\.(pipe|openpty|open|dup2?)\s*\("
+)
 _POOLS: dict[str, Pool] = {}
 
 

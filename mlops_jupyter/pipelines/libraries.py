@@ -114,6 +114,12 @@ _READS_ALL = re.compile(
     r"|ipytest\.\w+|code\.(interact|InteractiveConsole)|IPython\.(embed|start_ipython)"
     r"|dill\.(dump|load)_(session|module)|sys\.modules\[\]|pandasql\.sqldf"
 )
+# What was pickled names the classes of the notebook that it needs.
+_UNPICKLES = re.compile(
+    r"(pickle|cPickle|cloudpickle|dill|_pickle|marshal)\.(loads?|Unpickler.*)|joblib\.load"
+    r"|(pandas|numpy|torch)\.(read_pickle|load)|shelve\..*|multiprocessing\..*|mlflow\..*load_model"
+    r"|(compress_pickle|jsonpickle|skops\.io|klepto|pickleshare|diskcache)\..*"
+)
 _BINDS_ANY = re.compile(
     r"dill\.load_\w+|(cProfile|profile|pdb|bdb)\.run\w*|code\.\w+|IPython\.(embed|start_ipython)"
     r"|ipytest\.\w+|sys\.modules\[\]"
@@ -232,6 +238,11 @@ def changed(path: str, call: Call) -> list[Argument]:
 def looks_into(path: str) -> bool:
     """Whether the result of a library's function may share what it is given."""
     return bool(_LOOKS_INTO.fullmatch(path))
+
+
+def unpickles(path: str) -> bool:
+    """Whether a library's function may look up the notebook's classes and functions by name."""
+    return bool(_UNPICKLES.fullmatch(path))
 
 
 def once(path: str) -> bool:

@@ -141,6 +141,8 @@ class _Names(Branches, Calls):
         self.generic_visit(node)
         if not isinstance(node.ctx, ast.Load):
             self._change(node)
+        elif dotted(node).startswith("sys.last_"):
+            self.say("history", f"sys.{node.attr}")  # what a cell that failed has left
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         self.generic_visit(node)

@@ -13,6 +13,7 @@ import ast
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ from .state import Delta, State
 from .steps import INJECTED
 
 FORMAT = 2
+_SHOWS_SOURCE = re.compile(
+    r"\b(getsource\w*|findsource|getcomments|linecache|traceback|exc_info)\b|\?\?|%tb\b"
+)
 _RACY_NS = 2_000_000_000
 
 
@@ -130,16 +134,22 @@ def counts(steps: list[Step]) -> list[int]:
 
 def code_keys(notebook: Any, steps: list[Step], kernel: str, given: Mapping[str, str]) -> list[str]:
     """A key of each step's code: of its AST, so that comments and blank lines do not count; of the
-    text where it is not Python; of the values ``given`` where papermill injected parameters."""
+    text where it is not Python; of the values ``given`` where papermill injected parameters. Where
+    sources may be shown, as in tracebacks, the text of all cells so far counts, with comments."""
     about = [FORMAT, kernel, sys.implementation.cache_tag]
-    return [
-        hash_of(
-            json.dumps(
-                [about, [_code(notebook.cells[index], given) for index in step.cells]]
-            ).encode()
-        )[:40]
-        for step in steps
-    ]
+    parts = [[notebook.cells[index] for index in step.cells] for step in steps]
+    shown = [any(_SHOWS_SOURCE.search(cell.source) for cell in cells) for cells in parts]
+    text, keys = "", []
+    for number, cells in enumerate(parts):
+        code: list[Any] = [about, [_code(cell, given) for cell in cells]]
+        own = [cell.source for cell in cells]
+        text = hash_of(repr([text, own]).encode())
+        if any(shown[: number + 1]) or any(RAISES in tags(cell) for cell in cells):
+            code.append(text)
+        elif any(shown):
+            code.append(own)  # what a later step is shown has to come from this very text
+        keys.append(hash_of(json.dumps(code).encode())[:40])
+    return keys
 
 
 def _code(cell: Any, parameters: Mapping[str, str]) -> Any:

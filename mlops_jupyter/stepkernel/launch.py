@@ -8,6 +8,13 @@ from __future__ import annotations
 
 import sys
 
+
+def _launch() -> None:
+    from ipykernel.kernelapp import IPKernelApp
+
+    IPKernelApp.launch_instance(kernel_class=StepKernel)
+
+
 if __name__ == "__main__":
     del sys.path[0]  # this file's folder
     seed = __import__("os").environ.pop("MLOPS_HASH_SEED", None)
@@ -16,10 +23,9 @@ if __name__ == "__main__":
     else:
         __import__("os").environ["PYTHONHASHSEED"] = seed
 
-    from ipykernel.kernelapp import IPKernelApp
-
     from mlops_jupyter.stepkernel.kernel import StepKernel
 
     StepKernel.place = sys.argv[1], sys.argv[2]
     del sys.argv[1:3]
-    IPKernelApp.launch_instance(kernel_class=StepKernel)
+    # as many frames as `python -m` has: a recursion in a cell ends as deep as in ipykernel's own
+    exec("_launch()")

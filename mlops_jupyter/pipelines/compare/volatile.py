@@ -13,7 +13,7 @@ from collections.abc import Callable
 Rule = Callable[[str], str]
 
 _ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]{4,16}\b|\b0x[0-9a-fA-F]{9,16}\b")
-_KERNEL_FILE = re.compile(r"[^\s'\"()<>\x1b]*ipykernel_\d+/(\d+)\.py")
+_KERNEL_FILE = re.compile(r"[^\s'\"()<>\x1b]*ipykernel_\d+/\d+\.py")
 _CPU_TIMES = re.compile(r"^CPU times: .*$", re.MULTILINE)
 _WALL_TIME = re.compile(r"^Wall time: .*$", re.MULTILINE)
 _COMPILING = re.compile(r"^(?:Compiler|Parser) *: .*\n?", re.MULTILINE)
@@ -46,9 +46,9 @@ def memory_addresses(text: str) -> str:
 
 
 def kernel_files(text: str) -> str:
-    """``/tmp/ipykernel_123/456.py``: the name ipykernel gives a cell has the process's number and
-    the temporary folder in it. The second number is of the cell's text and stays."""
-    return _KERNEL_FILE.sub(r"ipykernel_…/\1.py", text)
+    """``/tmp/ipykernel_123/456.py``: the name ipykernel gives a cell has the temporary folder and
+    the process's number in it, and one of the cell's text, comments included."""
+    return _KERNEL_FILE.sub("ipykernel_….py", text)
 
 
 def measured_times(text: str) -> str:
