@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import queue
 import shutil
 import sys
 import time
@@ -18,11 +19,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbclient.util import ensure_async
 from nbformat import NotebookNode
+from traitlets import Type
 
 from .errors import Unavailable
 
@@ -30,6 +34,7 @@ DEFAULT = "python3"
 LAUNCHER = Path(__file__).parent / "stepkernel" / "launch.py"
 _REQUEST = "mlops_request"
 _PATIENCE_OUTPUT = 60  # seconds for outputs that are still on their way
+_LOOK = 0.1  # seconds
 _PATIENCE = 5.0  # seconds for a kernel to end by itself
 T = TypeVar("T")
 OnOutput = Callable[[int, NotebookNode], None]
@@ -135,6 +140,7 @@ class Kernel:
         self._limit: int | None = self._client.timeout  # for each cell, as nbclient's user set it
         manager: Any = self._client.create_kernel_manager()
         self._manager = manager
+        manager.client_factory = _KernelClient
         if manager.has_trait("transport_encryption"):
             manager.transport_encryption = "auto"
         env = {**os.environ, **environment}
@@ -319,6 +325,35 @@ class Displayed:
         self.ids: dict[str, list[list[int]]] = {}
         self.updates: list[list[Any]] = []
         self.widgets: dict[str, dict[str, Any]] = {}
+
+
+class _ShellChannel(AsyncZMQSocketChannel):
+    """Looks again after a while: nobody is woken by a reply that comes in the very moment in which
+    something is sent, as nbclient does for widgets while a cell runs."""
+
+    async def get_msg(  # type: ignore[override]  # the base of its base is not async
+        self, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """The next message.
+
+        Raises
+        ------
+        queue.Empty
+            If there is none within ``timeout`` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _LOOK if deadline is None else deadline - time.monotonic()
+            try:
+                found: dict[str, Any] = await super().get_msg(max(0, min(left, _LOOK)))
+                return found
+            except queue.Empty:
+                if left < _LOOK:
+                    raise
+
+
+class _KernelClient(AsyncKernelClient):
+    shell_channel_class = Type(_ShellChannel)
 
 
 class _Client(NotebookClient):

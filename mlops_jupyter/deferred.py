@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
 from .errors import NotFound
 from .models import PipelineRun, Scalar, from_dict, to_json
 from .workspace import Workspace, write_atomic
+
+if TYPE_CHECKING:
+    from ._mlflow import Tracking
 
 _FOLDER = "deferred"
 
@@ -34,6 +38,12 @@ class Deferred:
         File (in the workspace) whose text becomes the run's artifact ``artifact``.
     steps:
         Names, in order.
+    sources:
+        For each step the id of the pipeline run from which its results come.
+    logged:
+        For each step the key of what it logged with MLflow when it ran, or ``""``.
+    cache:
+        Where that is kept: a URL, or a folder (relative to the workspace, if it is in there).
     """
 
     id: str
@@ -46,6 +56,9 @@ class Deferred:
     parameters: dict[str, Scalar] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     status: str = "cached"
+    sources: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+    cache: str = ""
 
 
 def write(workspace: Workspace, run: Deferred) -> None:
@@ -99,8 +112,11 @@ def _deliver(workspace: Workspace, run: Deferred) -> None:
     tracking.log(parent, parameters=dict(run.parameters), metrics={"seconds": run.seconds})
     with contextlib.suppress(OSError):
         tracking.log_text(parent, (workspace.root / run.text).read_text("utf-8"), run.artifact)
+    if any(run.logged):
+        _log_again(workspace, tracking, parent, run)
     children = []
     for number, name in enumerate(run.steps):
+        source = {"mlops.cached_from": run.sources[number]} if run.sources else {}
         child = tracking.start_run(
             name,
             kind="step",
@@ -108,13 +124,24 @@ def _deliver(workspace: Workspace, run: Deferred) -> None:
             notebook=run.notebook,
             key=f"{run.key}-{number}",
             started=run.started,
-            tags={"mlops.status": run.status},
+            tags={"mlops.status": run.status, **source},
         )
         tracking.log(child, metrics={"seconds": 0.0})
         tracking.end_run(child, "FINISHED", ended)
         children.append(child)
     tracking.end_run(parent, "FINISHED", ended)
     _note(workspace, run.id, parent, children)
+
+
+def _log_again(workspace: Workspace, tracking: Tracking, parent: str, run: Deferred) -> None:
+    """Log to the run what its steps logged when they ran; doing it twice shows no second time."""
+    from ._mlflow import Ledger
+    from .blobs import Blobs
+
+    blobs = Blobs(run.cache if "://" in run.cache else workspace.root / run.cache)
+    ledger = Ledger(tracking, parent, blobs)
+    for key in filter(None, run.logged):
+        ledger.write(key)
 
 
 def _note(workspace: Workspace, id: str, parent: str, children: Sequence[str]) -> None:

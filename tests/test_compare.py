@@ -10,7 +10,9 @@ import itertools
 import pickle
 import re
 import sqlite3
+import sys
 import threading
+import types
 import zipfile
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ from mlops_jupyter.pipelines.compare import (
     files_in,
     snapshot,
 )
+from mlops_jupyter.pipelines.compare.objects import loaded
 
 v4 = nbformat.v4
 
@@ -118,7 +121,7 @@ def test_errors():
 
 VOLATILE = {
     "memory addresses": ("<A object at 0x7f11aa22bb33>", "<A object at 0x5611aa22bb33>"),
-    "cells' files": ("/tmp/ipykernel_1/99.py:3: Warn", "C:\\T\\ipykernel_22/99.py:3: Warn"),
+    "cells' files": ("/tmp/ipykernel_1/99.py:3: Warn", "C:\\T\\ipykernel_22/98.py:3: Warn"),
     "time": (
         "CPU times: user 3 ms, sys: 0 ns, total: 3 ms\nWall time: 2.9 ms",
         "CPU times: user 1 s, sys: 1 s, total: 2 s\nCompiler : 111 ms\nWall time: 1min 2s",
@@ -149,7 +152,6 @@ STEADY = {
         "a\n\r100%|██| 4/4 [00:00<00:00, 9it/s]", "b\n\r100%|██| 4/4 [00:00<00:00, 9it/s]"),
     "dates": ("2024-01-01 10:00:00", "2024-01-02 10:00:00"),
     "durations in data": ("half-life 5.3 s", "half-life 5.4 s"),
-    "the cell in a file's name": ("/tmp/ipykernel_1/99.py", "/tmp/ipykernel_1/98.py"),
     "runs of timeit": (
         "1 s ± 0 ns per loop (mean ± std. dev. of 7 runs, 1 loop each)",
         "1 s ± 0 ns per loop (mean ± std. dev. of 2 runs, 1 loop each)"),
@@ -536,3 +538,23 @@ def test_equality_is_pythons_but_for_nan_types_and_zeros(a, b):
         assert repr(a) == repr(b)
     else:
         assert repr(a) != repr(b)
+
+
+def test_a_snapshot_of_classes_that_cannot_be_imported():
+    """As those of modules that an import hook of the notebook makes."""
+    module = types.ModuleType("made_up")
+    exec(
+        "class Thing:\n    def __init__(self, n): self.n = n\n"
+        "class Many(list): pass\ndef f(): pass",
+        module.__dict__,
+    )
+    sys.modules["made_up"] = module
+    try:
+        one, same, other = (
+            snapshot({"thing": module.Thing(n), "many": module.Many([1, n]), "f": module.f})
+            for n in (1, 1, 2)
+        )
+    finally:
+        del sys.modules["made_up"]
+    assert equal_namespaces(loaded(one), loaded(same)) == {}
+    assert equal_namespaces(loaded(one), loaded(other)).keys() == {"thing", "many"}

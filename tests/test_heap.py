@@ -484,7 +484,7 @@ LIVE = {
     "weak": "class A: pass\nd = A()\nimport weakref\nx = weakref.ref(d)",
     "cached": "import functools\n@functools.lru_cache\ndef x(a): return a\nx(1)",
     "traceback": "try: 1 / 0\nexcept Exception as e: x = e",
-    "raises": "class A:\n    def __reduce__(self): raise SystemError('no')\nx = A()",
+    "raises": "class A(Exception):\n    def __reduce__(self): raise SystemError('no')\nx = A()",
     "deep": "x = []\nfor _ in range(100000): x = [x]",
     "deep instances": "class N:\n    def __init__(self, n): self.n = n\nx = None\nfor _ in range(50000): x = N(x)",
     "metaclass": "class M(type): pass\nclass x(metaclass=M): pass",
@@ -585,7 +585,9 @@ def test_restore_takes_away(kernel):
 
 def test_missing_content_names_what_it_was(kernel, tmp_path):
     one, two = kernel(), kernel()
-    one.run("class K:\n    def __setstate__(self, s): raise OSError('gone')\nx = K(); x.a = 1")
+    one.run(
+        "import sys, types\nx = sys.modules['gone'] = types.ModuleType('gone'); x.__file__ = 'gone.py'"
+    )
     found = by_name(one.collect())
     with pytest.raises(Failed, match="Unavailable\nx cannot be loaded"):
         two.restore(dict.fromkeys(found.values()))
@@ -621,6 +623,119 @@ def test_thousand_names(kernel):
     one.run("v5.x = 1")
     one.collect(["v5"])
     assert one.eval("A.n") - before <= 2
+
+
+LOSSLESS = {
+    "what a class leaves out when pickled": (
+        "class A:\n    def __init__(self): self.w = 1; self.cache = {'k': 1}\n    def __getstate__(self): return {'w': 1}\n    def __setstate__(self, s): self.again = 1\nclass B:\n    def __init__(self, v): self.v = v\n    def __reduce__(self): return B, (0,)\na = A(); b = B(1); b.extra = 2",
+        "assert vars(a) == {'w': 1, 'cache': {'k': 1}} and vars(b) == {'v': 1, 'extra': 2}",
+    ),
+    "classes that are made with arguments": (
+        "import collections\nclass A:\n    def __new__(cls, v): o = super().__new__(cls); o.v = v; return o\nclass F(float):\n    def __new__(cls, v, u): o = super().__new__(cls, v); o.u = u; return o\nclass T(tuple):\n    def __new__(cls, *a): return super().__new__(cls, a)\nclass P(collections.namedtuple('P', 'a b')):\n    def __new__(cls, a): return super().__new__(cls, a, a)\na = A(3); f = F(1.5, 'm'); t = T(1, 2); p = P(4)",
+        "assert a.v == 3 and f == 1.5 and f.u == 'm' and t == (1, 2) and p == (4, 4)",
+    ),
+    "attributes by other ways": (
+        "class W:\n    def __init__(self, w): self.w = w\n    def __getattr__(self, n): return getattr(self.w, n)\nclass S:\n    __slots__ = ('x', '__y')\n    def __init__(self): object.__setattr__(self, 'x', [1])\n    def __setattr__(self, k, v): raise AttributeError\nclass L:\n    log = []\n    def __setattr__(self, k, v): L.log.append(k); super().__setattr__(k, v)\nw = W([1]); s = S(); l = L(); l.a = 1",
+        "w.append(2); assert w.w == [1, 2] and s.x == [1] and L.log == ['a']",
+    ),
+    "dictionaries of attributes": (
+        "class D(dict):\n    def __init__(self, **k): super().__init__(**k); self.__dict__ = self\nclass Borg:\n    s = {}\n    def __init__(self): self.__dict__ = self.s\nd = D(x=1); b = Borg(); c = Borg(); b.v = 1",
+        "d.y = 5; c.n = 3; assert d['y'] == 5 and d == {'x': 1, 'y': 5} and b.n == 3 and Borg.s is c.__dict__",
+    ),
+    "builtin containers with methods of their own": (
+        "class L(list):\n    def append(self, x): super().append(x * 10)\n    def extend(self, xs): [self.append(x) for x in xs]\nclass D(dict):\n    n = 0\n    def __setitem__(self, k, v): D.n += 1; super().__setitem__(k.lower(), v)\nl = L(); l.append(1); d = D(); d['A'] = 1",
+        "assert l == [10] and d == {'a': 1} and D.n == 1",
+    ),
+    "members of enumerations": (
+        "import enum\nclass P(enum.Enum):\n    A = (1, 2)\n    Z = (1, 2)\n    def __init__(self, m, r): self.m = m\nclass F(enum.Flag):\n    R = 1\n    W = 2\n    RW = 3\np = P.A; P.A.note = [1]",
+        "assert p is P.Z and p.m == 1 and p.note == [1] and list(P.__members__) == ['A', 'Z'] and F.RW.name == 'RW'",
+    ),
+    "qualified names": (
+        "def make():\n    class In:\n        class Deep: pass\n    return In\nIn = make(); x = In.Deep()",
+        "assert In.__qualname__ == 'make.<locals>.In' and 'In.Deep object' in repr(x)",
+    ),
+    "NaN": (
+        "import numpy as np, math, decimal\na = [np.nan, math.nan]; c = float('nan'); l = [c]; d = {c: 1, np.nan: 2}; o = np.array(['x', np.nan], object); n = decimal.Decimal('NaN'); m = [n]; g = -float('nan')\ndef f(x=np.nan): return x is np.nan",
+        "assert a[0] is np.nan and a[1] is math.nan and c in l and d[c] == 1 and d[np.nan] == 2 and o[1] is np.nan and n in m and f() and math.copysign(1, g) == -1",
+    ),
+    "attributes of frames": (
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1]}); df.name = 'train'; s = df['a']; s.meta = [1]",
+        "assert df.name == 'train' and s.meta == [1]",
+    ),
+    "an index and its frame": (
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1]}); c = df.columns",
+        "c.name = 'n'; assert df.columns is c and df.columns.name == 'n'",
+    ),
+    "attributes of arrays": (
+        "import numpy as np\nclass U(np.ndarray): pass\nu = np.zeros(2).view(U).copy(); u.unit = 'm'\nm = np.ma.array([1, 2]); m.note = 'x'; h = np.ma.array([1], mask=[1], hard_mask=True); k = np.ma.masked; e = np.finfo('f4')",
+        "assert u.unit == 'm' and m.note == 'x' and m.mask is np.ma.nomask and h.hardmask and k is np.ma.masked and e.dtype == 'f4'",
+    ),
+    "trees": (
+        "import numpy as np\nfrom sklearn.ensemble import RandomForestClassifier\nfrom sklearn.neighbors import KDTree\nX = np.arange(40.0).reshape(-1, 2); t = RandomForestClassifier(2, random_state=0).fit(X, X[:, 0] > 9); k = KDTree(X)",
+        "assert t.predict(X)[-1] and not t.predict(X)[0] and k.query(X[:1])[1][0, 0] == 0",
+    ),
+    "distributions, vectorizers": (
+        "from scipy.stats import norm\nfrom sklearn.feature_extraction.text import TfidfVectorizer\nv = TfidfVectorizer().fit(['a word'])",
+        "import scipy.stats; assert norm is scipy.stats.norm and v.transform(['word']).sum() == 1",
+    ),
+    "read-only view of a dictionary": (
+        "import types, dataclasses\nd = {}; m = types.MappingProxyType(d)\n@dataclasses.dataclass\nclass A: x: int = dataclasses.field(default=1, metadata={'k': 1})",
+        "d['a'] = 1; assert m['a'] == 1 and dataclasses.fields(A)[0].metadata == {'k': 1}",
+    ),
+    "types of annotations": (
+        "import typing\nN = typing.NewType('N', int); l = [N]",
+        "assert l[0] is N and N(3) == 3 and N.__supertype__ is int and N.__module__ == '__main__'",
+    ),
+    "classes that speak of themselves": (
+        "class V:\n    n = 0\n    def __init__(self, x): super().__init__(); self.x = x; V.n += 1\n    def __add__(self, o): return V(self.x + o.x)\nv = V(1)",
+        "assert (v + V(2)).x == 3 and V.n == 3 and type(v) is V",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOSSLESS)
+def test_nothing_is_left_out(kernel, case):
+    make, check = LOSSLESS[case]
+    carried(kernel, make, check)
+
+
+MORE_LIVE = {
+    "estimator that leaves something out": "from sklearn.base import BaseEstimator\nclass N(BaseEstimator):\n    def __getstate__(self): return {}\nx = N()",
+    "hash that is needed too early": "class H:\n    def __init__(self, v): self.v = v; self.peers = set()\n    def __hash__(self): return hash(self.v)\n    def __eq__(self, o): return self.v == o.v\nx = H(1); y = H(2); x.peers.add(y); y.peers.add(x)",
+    "cannot be loaded": "import fractions\nclass F(fractions.Fraction):\n    __slots__ = ()\n    def __new__(cls, a, b, c): return super().__new__(cls, a, b)\nx = F(1, 2, 3)",
+    "filled by code of its own": "import collections\nclass O(collections.OrderedDict):\n    def __setitem__(self, k, v): super().__setitem__(k, v * 2)\nx = O(); x['a'] = 1",
+    "exception that knows more": "x = AttributeError('m', name='n', obj=[1])",
+    "module by hand": "import sys, types; x = sys.modules['byhand'] = types.ModuleType('byhand')",
+    "open figure": "import matplotlib; matplotlib.use('agg')\nimport matplotlib.pyplot as plt\nx = plt.figure()",
+    "view of strings": "import numpy as np\ny = np.array(['a', 'b'], dtype=np.dtypes.StringDType()); x = y[::-1]",
+    "memory of a library": "import numpy as np\ny = np.arange(4.0); x = np.from_dlpack(y)",
+    "class without a name": "import sys; x = sys.flags",
+}
+
+
+@pytest.mark.parametrize("case", MORE_LIVE)
+def test_what_would_come_back_as_something_else(kernel, case):
+    one = kernel()
+    one.run(MORE_LIVE[case])
+    assert by_name(one.collect())["x"].why
+
+
+def test_arrow_in_the_memory_of_an_array(kernel):
+    one = kernel()
+    one.run(
+        "import numpy as np, pyarrow as pa\nx = np.arange(4.0); b = pa.array(x); c = pa.array([1])"
+    )
+    found = by_name(one.collect())
+    assert found["x"].names == ("b", "x") and found["x"].why and found["c"].stored
+
+
+def test_a_look_changes_nothing(kernel):
+    """Pickling an instance leaves a note in its class, which is no change of it."""
+    one = kernel()
+    one.run("class A: pass\na = A(); a.x = 1")
+    one.collect()
+    one.mark()
+    assert one.collect().bundles == ()
 
 
 BARE = """

@@ -2,6 +2,8 @@
 only when something is asked of it.
 """
 
+from .ledger import Ledger
+from .logged import Noted
 from .registry import Field, LoadedModel, Tracking
 
-__all__ = ["Field", "LoadedModel", "Tracking"]
+__all__ = ["Field", "Ledger", "LoadedModel", "Noted", "Tracking"]

@@ -11,7 +11,17 @@ from typing import Any
 
 
 class Unstorable(Exception):
-    """The state cannot be carried to another kernel; the message says why, in a few words."""
+    """The state cannot be carried to another kernel; the message says why, in a few words.
+
+    Parameters
+    ----------
+    version:
+        What is another one when the state changes; without it only another reason tells of that.
+    """
+
+    def __init__(self, reason: str, version: str = "") -> None:
+        super().__init__(reason)
+        self.version = version
 
 
 class Ambient(ABC):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
+import secrets
 import sys
 from typing import Any
 
+from ..blobs import hash_of
 from .base import Ambient, Unstorable
 from .codec import encode
 
@@ -36,7 +39,7 @@ class Matplotlib(Ambient):
         """
         helpers = sys.modules.get("matplotlib._pylab_helpers")
         if helpers is not None and helpers.Gcf.figs:
-            raise Unstorable("a figure is still open")
+            raise Unstorable("a figure is still open", _version(helpers.Gcf.figs))
         parameters = _parameters(sys.modules["matplotlib"].rcParams)
         seen = encode(list(parameters.items()))
         if seen != self._seen:
@@ -69,6 +72,15 @@ class Matplotlib(Ambient):
         for key, setting in wanted.items():
             if encode(setting) != encode(_parameter(dict.get(mpl.rcParams, key))):
                 _set(key, _cycler(setting))
+
+
+def _version(managers: dict[int, Any]) -> str:
+    """What the open figures show; another one each time if that cannot be told."""
+    try:
+        shown = [(number, pickle.dumps(held.canvas.figure)) for number, held in managers.items()]
+    except Exception:  # noqa: BLE001  # artists of any library are in there
+        return secrets.token_hex(8)
+    return hash_of(repr(shown).encode())
 
 
 def _value(backend: str | None, interactive: bool | None, changed: Any) -> dict[str, Any]:

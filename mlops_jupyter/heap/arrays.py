@@ -19,6 +19,10 @@ def numpy() -> Any:
     return sys.modules.get("numpy")
 
 
+# What stands between an array and its owner: numpy.lib.stride_tricks' and Cython's.
+_BETWEEN = ("DummyArray", "_memoryviewslice", "memoryview")
+
+
 def owner_of(array: Any) -> tuple[Any, Any]:
     """The array that owns an array's memory, and the bytearray that owns it in turn, if one does.
 
@@ -30,19 +34,22 @@ def owner_of(array: Any) -> tuple[Any, Any]:
     np = numpy()
     owner, base = array, array.base
     while True:
-        if type(base).__name__ == "DummyArray":  # numpy.lib.stride_tricks
+        if isinstance(base, np.ndarray):
+            owner, base = base, base.base
+        elif isinstance(base, memoryview):
+            base = base.obj
+        elif type(base).__name__ in _BETWEEN and hasattr(base, "base"):
             base = base.base
-        if not isinstance(base, np.ndarray):
+        else:
             break
-        owner, base = base, base.base
-    while isinstance(base, memoryview):
-        base = base.obj
     if base is None or isinstance(base, bytes | Mapped):
         return owner, None
     if isinstance(base, bytearray):
         return owner, base
     if type(base).__module__.partition(".")[0] == "pyarrow" and not owner.flags.writeable:
         return owner, None
+    if type(base).__name__ == "PyCapsule" and "dltensor" not in repr(base):
+        return owner, None  # which only frees it
     raise Unstorable(f"an array in the memory of a {type(base).__name__}")
 
 
@@ -107,6 +114,8 @@ def reduce_view(array: Any, owner: Any) -> tuple[Any, ...]:
     Unstorable
         If it cannot be made again as one.
     """
+    if array.dtype.char == "T":
+        raise Unstorable("a view of an array of strings")
     start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
     if array.dtype.hasobject or owner.dtype.hasobject:
         contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
@@ -157,5 +166,27 @@ def reduce_subclass(array: Any) -> tuple[Any, ...]:
     """
     if not array.flags.writeable or not (array.flags.c_contiguous or array.flags.f_contiguous):
         raise Unstorable(f"a {type(array).__name__} with a layout of its own")
-    reduced: tuple[Any, ...] = array.__reduce__()
-    return reduced
+    make, args, state = array.__reduce__()
+    extra = getattr(array, "__dict__", None)
+    bare = False
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(array, masked.MaskedArray):
+        extra = {name: value for name, value in vars(array).items() if name not in _MASKED}
+        bare = array._mask is masked.nomask
+    elif type(array).__reduce__ is not numpy().ndarray.__reduce__:
+        extra = None
+    if not extra:
+        return make, args, state
+    return make, args, (state, extra, bare), None, None, fill_subclass
+
+
+_MASKED = frozenset({"_mask", "_fill_value", "_basedict", "_baseclass"})
+
+
+def fill_subclass(array: Any, state: tuple[Any, dict[str, Any], bool]) -> None:
+    """Give an array of another kind its content and its attributes."""
+    content, extra, bare = state
+    array.__setstate__(content)
+    vars(array).update(extra)
+    if bare:
+        array._mask = sys.modules["numpy.ma"].nomask

@@ -6,9 +6,11 @@ import abc
 import collections
 import enum
 import functools
+import gc
 import sys
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -16,7 +18,8 @@ from cloudpickle import cloudpickle
 from .bundle import Unstorable
 
 _METACLASSES = {type, abc.ABCMeta, enum.EnumMeta, type(typing.Protocol)}
-_PLACES = ("__firstlineno__", "__static_attributes__")
+_HEAP = 1 << 9  # made at run time
+_PLACES = ("__firstlineno__", "__static_attributes__", "__slotnames__")
 
 
 def reduce_class(kind: type) -> tuple[Any, ...]:
@@ -27,18 +30,26 @@ def reduce_class(kind: type) -> tuple[Any, ...]:
     Unstorable
         If making a class runs code (a metaclass, ``__init_subclass__``), which would do it again.
     """
+    if not kind.__flags__ & _HEAP:
+        raise Unstorable(f"the class {kind.__qualname__}, which has no name to find it by")
     if type(kind) not in _METACLASSES:
         raise Unstorable(f"the class {kind.__qualname__} has the metaclass {type(kind).__name__}")
     for base in kind.__mro__[1:]:
         hook = getattr(vars(base).get("__init_subclass__"), "__func__", None)
         if isinstance(hook, types.FunctionType) and not _may_run_again(hook):
             raise Unstorable(f"making the class {kind.__qualname__} runs code")
-    if _is_named_tuple(kind):
+    if is_named_tuple(kind):
         return _reduce_named_tuple(kind)
     make, args, (state, slots), *others = cloudpickle._dynamic_class_reduce(kind)
     given = list(args)
     given[-2] = None  # cloudpickle's random number of the class
+    if make is cloudpickle._make_skeleton_class:
+        given[3] = {**given[3], "__qualname__": kind.__qualname__}
     own = {name: value for name, value in state.items() if not _comes_by_itself(name, value)}
+    if isinstance(kind, enum.EnumMeta) and make is cloudpickle._make_skeleton_enum:
+        members: Any = kind.__members__  # with aliases and combined flags
+        given[3] = {name: member.value for name, member in members.items()}
+        own = {name: value for name, value in own.items() if name not in members}
     if "__slots__" in own and make is cloudpickle._make_skeleton_class:
         slotted = own.pop("__slots__")
         if not isinstance(slotted, str | tuple | list | dict):
@@ -47,7 +58,27 @@ def reduce_class(kind: type) -> tuple[Any, ...]:
         own = {k: v for k, v in own.items() if not isinstance(v, types.MemberDescriptorType)}
     if "_abc_impl" in own:
         own["_abc_impl"] = sorted(own["_abc_impl"], key=lambda k: (k.__module__, k.__qualname__))
+    if issubclass(kind, enum.Enum) and (extra := dict(_attributes_of_members(kind))):
+        return make, tuple(given), (own, slots, extra), None, None, fill_enum
     return (make, tuple(given), (own, slots), *others)
+
+
+_OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
+
+
+def _attributes_of_members(kind: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, member in kind.__members__.items():
+        extra = {key: value for key, value in vars(member).items() if key not in _OF_MEMBERS}
+        if extra:
+            yield name, extra
+
+
+def fill_enum(kind: Any, state: tuple[Any, Any, dict[str, dict[str, Any]]]) -> None:
+    """Give an enumeration its methods, and its members their attributes."""
+    own, slots, extra = state
+    cloudpickle._class_setstate(kind, (own, slots))
+    for name, attributes in extra.items():
+        vars(kind.__members__[name]).update(attributes)
 
 
 def _may_run_again(hook: types.FunctionType) -> bool:
@@ -62,7 +93,8 @@ def _comes_by_itself(name: str, value: Any) -> bool:
     return name in _PLACES
 
 
-def _is_named_tuple(kind: type) -> bool:
+def is_named_tuple(kind: type) -> bool:
+    """Whether a class was made by ``collections.namedtuple`` or ``typing.NamedTuple``."""
     made = getattr(vars(kind).get("__new__"), "__func__", None)
     names = getattr(made, "__globals__", None)
     return (
@@ -137,6 +169,20 @@ def make_typevar(
     )
     made.__module__ = module
     return made
+
+
+def reduce_proxy(proxy: types.MappingProxyType[Any, Any]) -> tuple[Any, ...]:
+    """A read-only view of a dictionary, with that dictionary.
+
+    Raises
+    ------
+    Unstorable
+        If it is that of a class.
+    """
+    if isinstance(proxy.get("__dict__"), types.GetSetDescriptorType):
+        raise Unstorable("the attributes of a class")
+    (content,) = gc.get_referents(proxy)
+    return types.MappingProxyType, (content,)
 
 
 def reduce_cached_property(cached: functools.cached_property[Any]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping
 
 from .pickling import Pickled
@@ -34,6 +35,23 @@ def components(found: Mapping[str, Pickled]) -> list[list[str]]:
     for root in found:
         groups.setdefault(top(root), []).append(root)
     return [sorted(group) for group in groups.values()]
+
+
+def find_foreign(found: Mapping[str, Pickled]) -> None:
+    """Note which values lie in the memory of an array without saying so: Arrow's may."""
+    places = sorted(
+        (start, size, id_)
+        for pickled in found.values()
+        for id_, (start, size) in pickled.places.items()
+        if size
+    )
+    for pickled in found.values():
+        for start, size in pickled.foreign:
+            at = bisect.bisect_left(places, (start + size,)) - 1
+            while at >= 0 and places[at][0] + places[at][1] > start:
+                pickled.raw.add(places[at][2])
+                pickled.why = pickled.why or "a value in the memory of an array"
+                at -= 1
 
 
 def conflict(group: Iterable[Pickled]) -> str:

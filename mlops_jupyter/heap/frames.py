@@ -62,6 +62,11 @@ def is_dtype(kind: type) -> bool:
     return api is not None and issubclass(kind, api.extensions.ExtensionDtype)
 
 
+def keeps_indexes_apart() -> bool:
+    """Whether what is made from a frame gets an index object of its own."""
+    return int(sys.modules["pandas"].__version__.partition(".")[0]) >= 3
+
+
 def copy_on_write() -> bool:
     """Whether pandas objects never see each other's writes."""
     pandas = sys.modules["pandas"]

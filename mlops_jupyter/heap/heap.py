@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from blake3 import blake3
 from ..blobs import Blobs
 from ..errors import MLOpsError, Unavailable
 from . import code, refusals
-from .bundle import Bundle, Changes
-from .components import TOGETHER, components, conflict
+from .bundle import Bundle, Changes, Unstorable
+from .components import TOGETHER, components, conflict, find_foreign
 from .lineages import Lineages
 from .mapped import address, map_file
 from .modules import module_values
 from .names import ATOMS, Binding, Names
-from .pickling import Pickled, Resolver, Setting, load, probe
+from .pickling import Pickled, Resolver, Setting, comparable, load, probe
 from .quiet import quiet
 from .walk import walk
 
@@ -64,6 +65,7 @@ class Heap:
         self._before: dict[str, Binding] = {}
         self._lineages = Lineages(self._space)
         self._wanted: dict[str, Bundle] = {}
+        self._tried: weakref.WeakSet[type] = weakref.WeakSet()
         self._loaded: list[Any] = []  # code that nothing else may refer to yet
         self.mark()
 
@@ -277,6 +279,7 @@ class _Collection:
     def changed(self, roots: list[str]) -> list[Bundle]:
         """The new versions of roots and of what they share objects with."""
         found = {root: self._probe(root) for root in roots}
+        find_foreign(found)
         bundles = (self._version(group, found) for group in components(found))
         return [bundle for bundle in bundles if bundle is not None]
 
@@ -324,6 +327,8 @@ class _Collection:
                 why = f"could not be stored: {error}"
             except _Refused:
                 why = "it holds a secret"
+            except Unstorable as error:
+                why = str(error)
         if why:
             token = f"live:{self._label}:{names[0]}"
             bundle = replace(bundle, token=token, stored=False, size=0, why=why[:200])
@@ -358,41 +363,92 @@ class _Collection:
         if held is not None and held.bundle.stored:
             if digest in (held.digest, held.bundle.token):
                 return held.bundle, digest
-            if not held.digest and self._baseline(held.bundle, keys) == digest:
+            if not held.digest and self._is_as_loaded(held.bundle, pickled, keys):
                 return held.bundle, digest
         if heap._refuse is not None and heap._refuse(pickled.stream):
             raise _Refused
+        self._try(pickled)
         manifest = _MAGIC + pickle.dumps((pickled.stream, pickled.lines, keys), protocol=5)
         key = heap._blobs.put(manifest)
         buffers = tuple(key for key, _ in keys)
         return replace(bundle, token=digest, size=size, key=key, buffers=buffers), digest
 
-    def _baseline(self, bundle: Bundle, keys: list[tuple[str, bool]]) -> str:
-        """The digest that a stored version has when it is pickled in this process: the same content
-        may give other bytes than where it was made."""
+    def _try(self, pickled: Pickled) -> None:
+        """Load what holds objects of a class that was not loaded before.
+
+        Raises
+        ------
+        Unstorable
+            If that fails.
+        """
+        tried = self._heap._tried
+        untried = [kind for kind in pickled.kinds if kind not in tried and _may_fail(kind)]
+        if not untried or pickled.makes_classes:
+            return
+        code.Namespace.current = self._heap._space
+        Resolver.current = self._code.__getitem__
+        try:
+            load(pickled.stream, pickled.lines, [buffer.raw() for buffer in pickled.buffers])
+        except Exception as error:  # noqa: BLE001  # whatever a value's own code raises
+            lines = str(error).splitlines() or [""]
+            raise Unstorable(f"cannot be made again: {type(error).__name__}: {lines[0]}") from None
+        tried.update(kind for kind in untried if not _hashes(kind))
+
+    def _is_as_loaded(self, bundle: Bundle, pickled: Pickled, keys: list[tuple[str, bool]]) -> bool:
+        """Whether what is held is what a stored version is when it is loaded again: the same
+        content may give other bytes than where it was made."""
         if bundle.buffers != tuple(key for key, _ in keys):
-            return ""
+            return False
         try:
             code.Namespace.current = self._heap._space
             Resolver.current = self._code.__getitem__
             values, places = self._heap._read(bundle)
         except (MLOpsError, KeyError):
-            return ""
+            return False
         ids = {id(value): root for root, value in values.items() if "#" in root}
         others = {i: name for i, name in self._ids.items() if name not in ids.values()}
         single = next(iter(values.values())) if len(values) == 1 else values
         found = probe(single, self._setting, others)
-        if not found.why and conflict([found]) == TOGETHER:
+        together = not found.why and conflict([found]) == TOGETHER
+        if together:
             found = probe(single, self._setting, others, True)
         if found.why:
-            return ""
+            return False
         again = []
         for buffer, readonly in zip(found.buffers, found.readonly, strict=True):
             raw = buffer.raw()
             place = address(raw)
             key = places.get(place) if place is not None else None
             again.append((key or self._heap._blobs.put(raw), readonly))
-        return _digest(bundle, found, again)
+        if _digest(bundle, found, again) == _digest(bundle, pickled, keys):
+            return True
+        if again != keys or max(len(found.stream), len(pickled.stream)) > _COMPARED:
+            return False
+        now = {root: self._value(root) for root in bundle.names}
+        held = next(iter(now.values())) if len(now) == 1 else now
+        here = comparable(held, self._setting, self._without(now), together)
+        there = comparable(single, self._setting, others, together)
+        return not here.why and not there.why and here.stream == there.stream
+
+
+_COMPARED = 1 << 22
+
+
+_SURE = ("builtins", "collections", "datetime", "numpy", "pandas._libs.internals")
+_SURE_BELOW = ("pandas.core.internals.", "pandas.core.indexes.")
+
+
+def _may_fail(kind: type) -> bool:
+    """Whether objects of a class may not be had again from their pickle."""
+    module = kind.__module__ or ""
+    return module not in _SURE and not module.startswith(_SURE_BELOW)
+
+
+def _hashes(kind: type) -> bool:
+    """Whether the notebook's own code says what its hash is: then it depends on what else is in the
+    pickle whether the hash is needed too early."""
+    hashing: Any = kind.__hash__
+    return code.by_value(kind) and hashing is not object.__hash__
 
 
 def _digest(bundle: Bundle, pickled: Pickled, keys: list[tuple[str, bool]]) -> str:

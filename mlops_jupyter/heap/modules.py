@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import types
+from pathlib import Path
 from typing import Any
 
 _PLACES = tuple(
@@ -32,5 +33,8 @@ def module_values() -> dict[int, str]:
 def _is_local(name: str, module: Any) -> bool:
     file = getattr(module, "__file__", None)
     if name.partition(".")[0] in ("__main__", "__mp_main__", "mlops_jupyter") or not file:
+        return False
+    places = Path(file).parts
+    if "site-packages" in places or "dist-packages" in places:
         return False
     return not str(file).startswith(_PLACES)

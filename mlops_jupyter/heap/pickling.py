@@ -2,79 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import enum
-import fractions
 import functools
 import io
-import pathlib
+import math
 import pickle
-import re
 import sys
 import types
 import typing
-import uuid
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cloudpickle import cloudpickle
 
-from . import arrays, classes, code, frames, refusals
+from . import arrays, classes, code, frames, instances, libraries, nans, refusals
 from .bundle import Unstorable
-from .names import ATOMS
+from .inert import is_inert
+from .mapped import address
 
 OUT_OF_BAND = 1 << 16
-# Never told apart by identity, or never changed: sharing one means nothing.
-_INERT = frozenset(
-    {
-        *ATOMS,
-        tuple,
-        frozenset,
-        range,
-        slice,
-        type,
-        type(Ellipsis),
-        type(NotImplemented),
-        types.BuiltinFunctionType,
-        types.CodeType,
-        types.ModuleType,
-        types.MethodType,
-        types.FunctionType,
-        types.MethodDescriptorType,
-        types.WrapperDescriptorType,
-        types.GetSetDescriptorType,
-        types.MemberDescriptorType,
-        types.MappingProxyType,
-        pickle.PickleBuffer,
-        frames.Apart,
-        decimal.Decimal,
-        fractions.Fraction,
-        datetime.date,
-        datetime.datetime,
-        datetime.time,
-        datetime.timedelta,
-        datetime.timezone,
-        uuid.UUID,
-        pathlib.PurePosixPath,
-        pathlib.PureWindowsPath,
-        pathlib.PosixPath,
-        pathlib.WindowsPath,
-        re.Pattern,
-    }
-)
-_INERT_NAMES = frozenset(
-    {
-        "numpy.ufunc",
-        "pandas._libs.tslibs.timestamps.Timestamp",
-        "pandas._libs.tslibs.timedeltas.Timedelta",
-        "pandas._libs.tslibs.nattype.NaTType",
-        "pandas._libs.missing.NAType",
-        "zoneinfo.ZoneInfo",
-    }
-)
 _ORDERED = frozenset({set, frozenset})
 
 
@@ -91,12 +37,18 @@ class Pickled:
     raw, copied, alone:
         Ids of memory that it uses as it is, of memory that it has a copy of (pandas), and of memory
         that nobody else may use.
+    places, foreign:
+        Address and length of arrays' memory, by id, and of what Arrow uses.
     readonly:
         Of each buffer, whether it is to come back as memory that cannot be written.
     refs, globals:
         As in :class:`~mlops_jupyter.heap.Bundle`.
     met:
         Ids of things with lineages that a walk met.
+    kinds:
+        Classes of the objects that it contains.
+    makes_classes:
+        Whether loading it makes classes.
     why:
         Why it cannot be stored, if it cannot.
     alive:
@@ -110,10 +62,14 @@ class Pickled:
     raw: set[int] = field(default_factory=set)
     copied: set[int] = field(default_factory=set)
     alone: dict[int, int] = field(default_factory=dict)
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    foreign: list[tuple[int, int]] = field(default_factory=list)
     readonly: list[bool] = field(default_factory=list)
     refs: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
     met: set[int] = field(default_factory=set)
+    kinds: set[type] = field(default_factory=set)
+    makes_classes: bool = False
     why: str = ""
     alive: list[Any] = field(default_factory=list)
 
@@ -151,6 +107,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._together = together
         self._np = arrays.numpy()
         self._memory: tuple[pickle.PickleBuffer, bool] | None = None
+        self._reducers: dict[type, Callable[[Any], Any] | None] = {}
         self.unshared: set[int] = set()
         self.notes: list[Any] = []
 
@@ -159,6 +116,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             raw = buffer.raw()
         except BufferError:
             return True
+        if type(raw.obj).__module__ == "pyarrow.lib" and raw.nbytes:
+            place = address(raw)
+            if place is not None:
+                self._found.foreign.append(place)
         if raw.nbytes < OUT_OF_BAND:
             return True
         self._found.buffers.append(buffer)
@@ -199,7 +160,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if frames.is_notes(thing):
             self.notes.append(thing)
             return frames.make_notes, ()
-        return NotImplemented
+        return self._instance(thing, kind)
+
+    def _instance(self, thing: Any, kind: type) -> Any:
+        if kind not in self._reducers:
+            self._reducers[kind] = instances.reducer_of(kind) or libraries.reducer_of(kind)
+        reduce = self._reducers[kind]
+        return NotImplemented if reduce is None else reduce(thing)
 
     def _code(self, thing: Any) -> Any:
         kind = type(thing)
@@ -214,6 +181,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._found.shared.add(id(thing))
         if kind is types.FunctionType:
             return code.reduce_function(thing, self._namespace)
+        self._found.makes_classes = True
         return classes.reduce_class(thing)
 
     def _array(self, array: Any) -> Any:
@@ -231,6 +199,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                 self._alone(arrays.owner_of(mask)[0], array)
             return arrays.reduce_subclass(array)
         self._found.raw.add(id(owner))
+        start = owner.__array_interface__["data"][0]
+        self._found.places[id(owner)] = start, owner.nbytes
         return self._memory_of(array) if owner is array else arrays.reduce_view(array, owner)
 
     def _alone(self, memory: Any, user: Any) -> None:
@@ -244,7 +214,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return reduced
 
     def _pandas(self, thing: Any) -> Any:
-        if frames.is_index(thing):
+        if frames.is_index(thing) and not frames.keeps_indexes_apart():
             self.unshared.add(id(thing))
         reduced = thing.__reduce__()
         if self._together:
@@ -273,6 +243,38 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return self._memory_of(values, apart=True)
 
 
+class NanPickler(Pickler):
+    """Also says which NaN is which: containers find one only by its identity."""
+
+    def __init__(self, file: io.BytesIO, found: Pickled, *setting: Any) -> None:
+        super().__init__(file, found, *setting)
+        self._nans = nans.Numbers()
+
+    def persistent_id(self, thing: Any) -> Any:
+        """The number of a NaN."""
+        if type(thing) is not float or not math.isnan(thing):
+            return None
+        number, shared = self._nans.of(thing)
+        if shared:
+            self._found.shared.add(id(thing))
+            self._found.alive.append(thing)
+        return number
+
+
+class ComparingPickler(NanPickler):
+    """Its streams do not tell whether equal strings are one; they are for comparing only."""
+
+    def __init__(self, file: io.BytesIO, found: Pickled, *setting: Any) -> None:
+        super().__init__(file, found, *setting)
+        self._strings: dict[str, str] = {}
+
+    def persistent_id(self, thing: Any) -> Any:
+        """A string's stand-in, or a NaN's number."""
+        if type(thing) is str:
+            return self._strings.setdefault(thing, thing)
+        return super().persistent_id(thing)
+
+
 def _own(function: Any) -> bool:
     """Whether a cached function can only be had by value."""
     wrapped = getattr(function, "__wrapped__", None)
@@ -287,6 +289,7 @@ _SPECIAL: dict[type, Callable[[Any], Any]] = {
     types.CellType: code.reduce_cell,
     types.MethodType: code.reduce_method,
     typing.TypeVar: classes.reduce_typevar,
+    types.MappingProxyType: classes.reduce_proxy,
     functools.cached_property: classes.reduce_cached_property,
 }
 
@@ -299,6 +302,14 @@ class Setting:
     singletons: dict[int, tuple[Any, Callable[..., Any], tuple[Any, ...]]]
 
 
+def comparable(
+    value: Any, setting: Setting, lineages: Mapping[int, str], together: bool = False
+) -> Pickled:
+    """Pickle a value so that equal values have equal streams more often than with
+    :func:`probe`."""
+    return _probe(ComparingPickler, value, setting, lineages, together)
+
+
 def probe(
     value: Any, setting: Setting, lineages: Mapping[int, str], together: bool = False
 ) -> Pickled:
@@ -306,9 +317,22 @@ def probe(
 
     ``together``: pandas objects keep sharing memory with arrays (see :mod:`.frames`).
     """
+    found = _probe(Pickler, value, setting, lineages, together)
+    if not found.why and nans.may_hold(found.stream):
+        return _probe(NanPickler, value, setting, lineages, together)
+    return found
+
+
+def _probe(
+    kind: type[Pickler],
+    value: Any,
+    setting: Setting,
+    lineages: Mapping[int, str],
+    together: bool,
+) -> Pickled:
     found = Pickled()
     file = io.BytesIO()
-    pickler = Pickler(file, found, setting, lineages, together)
+    pickler = kind(file, found, setting, lineages, together)
     try:
         pickler.dump(value)
     except Unstorable as error:
@@ -322,9 +346,11 @@ def probe(
     inert = {*pickler.unshared, *setting.singletons}
     for id_, (_, thing) in memo.items():
         kind = type(thing)
+        found.kinds.add(kind)
         if kind in _ORDERED and not found.why and not _keeps_order(thing, kind):
             found.why = "a set whose order would be another one"
-        if kind in _INERT or id_ in inert or _is_inert(kind):
+        idle = id_ in inert or is_inert(kind)
+        if idle and not (issubclass(kind, nans.KINDS) and nans.is_nan(thing)):
             continue
         found.shared.add(id_)
     for notes in pickler.notes:
@@ -347,27 +373,6 @@ def _keeps_order(thing: Any, kind: type) -> bool:
     )
 
 
-def _is_inert(kind: type) -> bool:
-    known = _kinds.get(kind)
-    if known is None:
-        known = _kinds[kind] = _never_changes(kind)
-    return known
-
-
-_kinds: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
-
-
-def _never_changes(kind: type) -> bool:
-    if kind.__name__ == "cython_function_or_method":
-        return True
-    if issubclass(kind, type | enum.Enum) or frames.is_dtype(kind):
-        return True
-    if f"{kind.__module__}.{kind.__qualname__}" in _INERT_NAMES or kind.__module__ == "pyarrow.lib":
-        return True
-    np = arrays.numpy()
-    return np is not None and issubclass(kind, np.generic | np.dtype) and kind is not np.void
-
-
 # --- loading --------------------------------------------------------------------------------------
 
 
@@ -382,11 +387,11 @@ def resolve(lineage: str) -> Any:
     return Resolver.current(lineage)
 
 
-def load(stream: bytes, lines: list[Any], buffers: list[memoryview]) -> Any:
+def load(stream: bytes, lines: list[Any], buffers: Iterable[Any]) -> Any:
     """The value of a stream."""
     before = code.Lines.current
     code.Lines.current = lines
     try:
-        return pickle.loads(stream, buffers=buffers)
+        return nans.Unpickler(io.BytesIO(stream), buffers=buffers).load()
     finally:
         code.Lines.current = before

@@ -75,9 +75,16 @@ _REFUSED_NAMES = {
     ("ipywidgets.widgets.widget", "Widget"): "a widget",
     ("numpy", "memmap"): "a memory-mapped file",
     ("numpy.lib._npyio_impl", "NpzFile"): "an open file",
+    ("bokeh.core.has_props", "HasProps"): "a model of Bokeh",
     ("h5py._hl.base", "HLObject"): "an open file",
     ("torch.utils.data.dataloader", "_BaseDataLoaderIter"): "an iterator",
 }
+
+
+# Things whose finalizer only frees what they have of their own.
+_FREEING = {("xgboost.core", "Booster")}
+# What exceptions do not take along.
+_LOST = {"AttributeError": ("name", "obj"), "NameError": ("name",), "UnboundLocalError": ("name",)}
 
 
 def refuse(thing: Any) -> None:
@@ -95,7 +102,7 @@ def refuse(thing: Any) -> None:
     if isinstance(thing, logging.Logger):
         _refuse_logger(thing)
     kind = type(thing)
-    if hasattr(kind, "__del__"):
+    if hasattr(kind, "__del__") and (kind.__module__, kind.__name__) not in _FREEING:
         raise Unstorable(f"a {kind.__name__}, which does something when it goes away")
     if kind.__module__ not in ("builtins", "__main__"):
         for base in kind.__mro__:
@@ -110,6 +117,10 @@ def _refuse_exception(error: BaseException) -> None:
         raise Unstorable(f"a {name} with its traceback")
     if error.__cause__ is not None or error.__context__ is not None:
         raise Unstorable(f"a {name} with the one it comes from")
+    if error.__suppress_context__ or any(
+        getattr(error, what, None) for what in _LOST.get(name, ())
+    ):
+        raise Unstorable(f"a {name} with more than its arguments")
     make = type(error).__init__
     if isinstance(make, types.FunctionType) and type(error).__reduce__ is BaseException.__reduce__:
         try:
@@ -181,7 +192,14 @@ def singletons(shell: Any) -> dict[int, tuple[Any, Callable[..., Any], tuple[Any
     kernel = getattr(shell, "kernel", None)
     if kernel is not None:
         found.append((kernel, get_kernel, ()))
-    for name in ("MISSING", "KW_ONLY", "_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR"):
+    for name in (
+        "MISSING",
+        "KW_ONLY",
+        "_EMPTY_METADATA",
+        "_FIELD",
+        "_FIELD_CLASSVAR",
+        "_FIELD_INITVAR",
+    ):
         if hasattr(dataclasses, name):
             found.append((getattr(dataclasses, name), get, ("dataclasses", name)))
     if hasattr(dataclasses, "_HAS_DEFAULT_FACTORY"):
@@ -192,6 +210,9 @@ def singletons(shell: Any) -> dict[int, tuple[Any, Callable[..., Any], tuple[Any
         found.append((numpy_global, get, ("numpy.random", "mtrand._rand")))
         bits = numpy_global._bit_generator
         found.append((bits, get, ("numpy.random", "mtrand._rand._bit_generator")))
+    if "numpy.ma" in sys.modules:
+        for name in ("masked", "core.masked_print_option"):
+            found.append((get("numpy.ma", name), get, ("numpy.ma", name)))
     if "random" in sys.modules:
         found.append((sys.modules["random"]._inst, get, ("random", "_inst")))
     if "os" in sys.modules:

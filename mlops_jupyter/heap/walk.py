@@ -10,7 +10,8 @@ from typing import Any
 
 from . import arrays, code
 from .bundle import EVERYTHING, Unstorable
-from .pickling import _INERT, Pickled, _is_inert
+from .inert import is_inert
+from .pickling import Pickled
 
 _MOST = 200_000
 
@@ -36,7 +37,7 @@ def walk(value: Any, shell: Any, stop: frozenset[int]) -> Pickled:
         ):
             continue
         found.globals.update(_names(thing))
-        if kind not in _INERT and not _is_inert(kind):
+        if not is_inert(kind):
             found.shared.add(id(thing))
         if np is not None and isinstance(thing, np.ndarray):
             found.raw.update(_memory(thing))

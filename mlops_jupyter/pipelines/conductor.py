@@ -12,9 +12,10 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
@@ -32,8 +33,9 @@ from .steps import cut
 from .work import DIED
 
 if TYPE_CHECKING:
-    from .._mlflow import Tracking
+    from .._mlflow import Ledger, Noted, Tracking
     from .._store import Store
+    from ..blobs import Blobs
     from .plan import Result
 
 OnChange = Callable[[PipelineRun], None]
@@ -79,6 +81,7 @@ class Conductor:
         self._redactor = secrets.redactor({secret.name: secret.variable for secret in job.secrets})
         self._runs: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._ledger: Ledger | None = None  # where cells speak of MLflow
 
     @cached_property
     def _tracking(self) -> Tracking:
@@ -92,9 +95,17 @@ class Conductor:
 
         return Store(self.workspace)
 
-    def environment(self, sources: Iterable[str]) -> dict[str, str]:
+    def environment(self, sources: Collection[str], blobs: Blobs | None) -> dict[str, str]:
         """What kernels are told: whose run it is, where its records go, and that the runner
-        delivers their journals. Where no cell speaks of MLflow or of us, nobody waits for it."""
+        delivers their journals. Where no cell speaks of MLflow or of us, nobody waits for it.
+
+        Parameters
+        ----------
+        sources:
+            The cells'.
+        blobs:
+            The cache, where what cells log with MLflow is kept; ``None``: nothing is cached.
+        """
         found = {
             "MLOPS_COURIER": "off",
             "MLOPS_NOTEBOOK": self.state.notebook,
@@ -105,6 +116,11 @@ class Conductor:
             self.clerk.wait()
             run_id = self._run_id or ""
             found |= {"MLOPS_PIPELINE_RUN": run_id, **self._tracking.variables(run_id)}
+            if blobs is not None and any("mlflow" in source for source in sources):
+                from .._mlflow import Ledger
+
+                self._ledger = Ledger(self._tracking, run_id, blobs, self._redactor.text)
+                self._ledger.begin()
         return found
 
     # --- around the whole run -----------------------------------------------------------------
@@ -201,6 +217,8 @@ class Conductor:
                     self._tracking.end_run(self._runs[number], done)
             if status != "cancelled":
                 self._deliver()
+            if self._ledger is not None:
+                self._ledger.flush()
             if self._run_id:
                 self._end_parent(self._run_id, status)
         finally:
@@ -267,6 +285,28 @@ class Conductor:
     def repaired(self, step: int, why: str) -> None:
         """A step's result does not count; it will run again."""
         self._set_step(step, status="pending", reason=why)
+        if self._ledger is not None:
+            self.clerk.do(partial(self._ledger.repaired, step))
+
+    def begins(self, step: int, before: Sequence[int]) -> None:
+        """A step is about to run; in a fresh kernel the steps ``before`` it run again first. What
+        cached steps had logged is in MLflow when this returns, for the step may ask for it."""
+        if self._ledger is not None:
+            self.clerk.do(partial(self._ledger.begins, step, before))
+            self.clerk.wait()
+
+    def logged(self, step: int, began: datetime) -> Noted | None:
+        """Keep what a step logged with MLflow that ran; ``None``: no cell speaks of MLflow. Of use
+        inside of what :meth:`cached` is given.
+
+        Raises
+        ------
+        OSError
+            If it cannot be kept.
+        """
+        if self._ledger is None:
+            return None
+        return self._ledger.look(step, int(began.timestamp() * 1000))
 
     def committed(self, step: int, result: Result) -> None:
         """A step's result is final."""
@@ -287,11 +327,19 @@ class Conductor:
             reason=reason,
             attempts=result.attempts,
         )
-        self.clerk.do(partial(self._end_run, step, status, result.seconds, now()))
+        tags: dict[str, str] = {"mlops.status": status}
+        if result.trace is not None:
+            tags["mlops.cached_from"] = result.trace.run
+            if self._ledger is not None and result.trace.logged:
+                self.clerk.do(partial(self._ledger.cached, step, result.trace.logged))
+        self.clerk.do(partial(self._end_run, step, status, tags, result.seconds, now()))
 
     def cached(self, keep: Callable[[], None]) -> None:
-        """Have a step's trace kept. A cache that cannot be written costs only time."""
+        """Have a step's trace kept. A cache that cannot be written costs only time. Where cells
+        speak of MLflow it is done at once: what the next step logs is not this one's."""
         self.clerk.do(partial(self._try, keep))
+        if self._ledger is not None:
+            self.clerk.wait()
 
     def _try(self, keep: Callable[[], None]) -> None:
         try:
@@ -309,13 +357,15 @@ class Conductor:
                 started=moment,
             )
 
-    def _end_run(self, step: int, status: StepStatus, seconds: float, moment: str) -> None:
+    def _end_run(
+        self, step: int, status: StepStatus, tags: dict[str, str], seconds: float, moment: str
+    ) -> None:
         from nbformat import writes
         from nbformat.v4 import new_notebook
 
         self._start_run(step, moment)
         run_id = self._runs[step]
-        self._tracking.log(run_id, metrics={"seconds": seconds}, tags={"mlops.status": status})
+        self._tracking.log(run_id, metrics={"seconds": seconds}, tags=tags)
         cells = [self._notebook.cells[index] for index in self.steps[step].cells]
         part = new_notebook(cells=cells, metadata=self._notebook.metadata)
         self._tracking.log_text(run_id, writes(part), "step.ipynb")

@@ -79,19 +79,21 @@ class Execution:
         )
         sources = [cell.source for cells in self._plan.cells for _, cell in cells]
         steps = _kernels.takes_steps(kernel)
+        self._blobs = Blobs(options.cache) if steps else None
         self._home = Home(
             conductor.job.id,
             kernel,
             str(self._folder),
             options.cache if steps else None,
-            conductor.environment(sources),
+            conductor.environment(sources, self._blobs),
             start_timeout,
             client or {},
         )
-        self._blobs = Blobs(options.cache) if steps else None
         self._traces: Traces | None = None
         self._here: LocalExecutor | None = None
         self._alone = False
+        if any("autolog" in source for source in sources):
+            options = replace(options, workers=1)  # else nobody knows which step logged what
         if any(_OF_THE_PROCESS.search(source) for source in sources):
             # what it remembers holds in one process only: the notebook runs there, from its start
             options = replace(options, use_cache=False, workers=1)
@@ -141,6 +143,7 @@ class Execution:
     def _submit(self, job: StepJob) -> Future[Outcome]:
         copies = [(index, deepcopy(cell)) for index, cell in job.part.cells]
         job.part.cells[:] = copies
+        self._conductor.begins(job.part.index, [part.index for part in job.before])
         if self._executor.in_process:
             return self._executor.submit(run_step, self._pool, job, self._on_output)
         if not job.alone:
@@ -174,7 +177,7 @@ class Execution:
             packed = self._packed(outcome)
             failed = outcome.error[0] if outcome.error and not result.ends else None
             if outcome.finished is not None and self._blobs is not None and self._traces:
-                self._keep(self._blobs, self._traces, step, result, packed)
+                self._keep(self._blobs, self._traces, step, result, packed, times)
         self._assembly.add(indices[: len(times)], packed, plan.counts[step])
         self._book.cells(indices[: len(times)], times, failed)
         self._conductor.committed(step, result)
@@ -192,8 +195,15 @@ class Execution:
         return packed
 
     def _keep(
-        self, blobs: Blobs, traces: Traces, step: int, result: Result, packed: dict[str, Any]
+        self,
+        blobs: Blobs,
+        traces: Traces,
+        step: int,
+        result: Result,
+        packed: dict[str, Any],
+        times: list[tuple[datetime, datetime]],
     ) -> None:
+        began = times[0][0] if times else datetime.now(timezone.utc)
         keep: Callable[[], None] = partial(
             record,
             blobs,
@@ -204,6 +214,7 @@ class Execution:
             packed,
             folder=self._folder,
             run=self._conductor.job.id,
+            logged=partial(self._conductor.logged, step, began),
         )
         self._conductor.cached(keep)
 

@@ -93,6 +93,8 @@ _HARMLESS = re.compile(
     r"|save|write|read|load|export|render|download|close|sleep|wait|check|assert|test|view|hist"
     r"|scatter|bar|line|box|imshow|heatmap|run|main|fetch|compute|visuali[sz]e)\w*|\w+_plot"
 )
+# What Matplotlib keeps beside its parameters: colour maps, scales, projections, fonts.
+_REGISTERS = re.compile(r"matplotlib\.(.*\.)?((un)?register\w*|add(font|_font\w*))")
 _STDLIB_SETS_UP = re.compile(
     r"(atexit\.\w+|builtins\..*|codecs\.register\w*|copyreg\.\w+|csv\.(un)?register_\w+"
     r"|faulthandler\.\w+|gc\.(disable|enable|freeze|set_\w+)|importlib\.(reload|invalidate_caches)"
@@ -177,6 +179,8 @@ def draws(path: str, call: Call) -> bool:
 def _changes_surroundings(path: str, call: Call) -> bool:
     """Whether a call changes the process outside of names, files and ambient state."""
     root, _, rest = path.partition(".")
+    if _REGISTERS.fullmatch(path):
+        return True
     if ambient(path, None):
         return False
     if _STDLIB_SETS_UP.fullmatch(path):

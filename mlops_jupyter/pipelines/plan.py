@@ -25,7 +25,7 @@ _EXITS = {("SystemExit", ""), ("SystemExit", "0"), ("SystemExit", "None")}
 _OUTSIDE = re.compile(
     r"^\s*!|^\s*%%?\w|=\s*!"
     r"|\b(open|os|shutil|Path|tempfile|sqlite3|shelve|dbm|h5py|zipfile|tarfile|gzip|bz2|lzma|joblib)\b"
-    r"|\b(subprocess|Popen|create_engine|connect|memmap|urlretrieve|FileHandler|basicConfig)\b"
+    r"|\b(mlflow|subprocess|Popen|create_engine|connect|memmap|urlretrieve|FileHandler|basicConfig)\b"
     r"|\bto_(csv|parquet|pickle|excel|json|sql|hdf|feather|html|xml|stata|orc|file|disk|zarr)\b"
     r"|\b(save\w*|dump|write\w*|imwrite|imsave|unlink|touch|mkdir|rmdir|makedirs|rename|symlink_to)\s*\(",
     re.MULTILINE,
@@ -34,7 +34,9 @@ _DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
 _LOOKS = re.compile(
     r"%%(file|writefile)\b"
     r"|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b"
+    r"|\bMlflowClient\b|\bmlflow\.(\w+\.)*(search|get|load|last|list|download|register|wait)\w*"
     r"|\b(shelve|dbm|copytree|rmtree|shutil\.move)\b"
+    r"|\b(mk[sd]temp|TemporaryDirectory|NamedTemporaryFile)\b"
     r"|\bos\.(rename|replace|rmdir|remove|unlink|link|symlink)\b"
     r"|\b(mkdir|makedirs)\s*\((?![^)]*exist_ok\s*=\s*True)"
 )

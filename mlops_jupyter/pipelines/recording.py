@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..blobs import Blobs
 from ..models import now
@@ -13,6 +14,9 @@ from .plan import Plan, Result
 from .state import is_key
 from .traces import Trace, Traces, ambient_of, distributions_of, variable
 from .work import relative
+
+if TYPE_CHECKING:
+    from .._mlflow import Noted
 
 
 def record(
@@ -25,8 +29,14 @@ def record(
     *,
     folder: Path,
     run: str,
+    logged: Callable[[], Noted | None],
 ) -> None:
     """Keep the trace of a step that ran.
+
+    Parameters
+    ----------
+    logged:
+        Keeps what it logged with MLflow.
 
     Raises
     ------
@@ -55,6 +65,9 @@ def record(
     for bundle in stored:
         keys += [bundle.key, *bundle.buffers]
     keys += [*result.delta.ambient.values(), *result.delta.written.values()]
+    if (noted := logged()) is not None:
+        keys += noted.keys
+        uncertain += [noted.doubt] if noted.doubt else []
     traces.write(
         Trace(
             code=plan.codes[step],
@@ -79,6 +92,7 @@ def record(
             uncertain=uncertain,
             delta=result.delta,
             outputs=outputs,
+            logged=noted.keys[0] if noted and noted.keys else "",
             blobs=sorted({key for key in keys if is_key(key)}),
             size=sum(bundle.size for bundle in stored),
         )

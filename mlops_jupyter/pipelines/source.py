@@ -81,7 +81,9 @@ def _compiled(code: str) -> ast.Module:
         try:
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree: ast.Module = compile(code, "<cell>", "exec", flags, dont_inherit=True)
-            compile(tree, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            for node in tree.body:  # as IPython does: imports from __future__ may stand anywhere
+                part = ast.Module([node], [])
+                compile(part, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except (ValueError, RecursionError, MemoryError) as error:
             raise SyntaxError(str(error) or "too deeply nested") from error
     return tree

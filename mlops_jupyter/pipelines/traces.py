@@ -31,7 +31,7 @@ from .source import RAISES, parse
 from .state import Delta, State
 from .steps import INJECTED
 
-FORMAT = 2
+FORMAT = 3
 _SHOWS_SOURCE = re.compile(
     r"\b(getsource\w*|findsource|getcomments|linecache|traceback|exc_info)\b|\?\?|%tb\b"
 )
@@ -66,6 +66,8 @@ class Trace:
         (``State.surroundings``).
     uncertain:
         Why it must not stand for another execution, empty if it may.
+    logged:
+        Key of what it logged with MLflow, empty if that is nothing.
     """
 
     code: str
@@ -90,6 +92,7 @@ class Trace:
     uncertain: list[str]
     delta: Delta
     outputs: str
+    logged: str = ""
     blobs: list[str] = field(default_factory=list)
     size: int = 0
 

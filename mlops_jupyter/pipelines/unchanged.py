@@ -65,6 +65,8 @@ def unchanged(  # noqa: PLR0911  # each is a reason to take the long way
             return None
         found.append(trace)
         state = state.after(number, trace.delta, trace.label, keeps=bool(trace.surroundings))
+    if blobs.shown != blobs.url and any(trace.logged for trace in found):
+        return None  # the courier cannot be told the secret in the cache's URL
     assembly = Assembly(notebook, Node.of)
     try:
         for number, (step, trace) in enumerate(zip(steps, found, strict=True)):
@@ -96,7 +98,7 @@ def unchanged(  # noqa: PLR0911  # each is a reason to take the long way
                 steps=[StepResult(step.name, "cached", 0.0, CACHED) for step in steps],
                 parameters=job.shown(),
             )
-            return _store(workspace, run, on_change)
+            return _store(workspace, run, blobs, found, on_change)
     except Timeout:
         return None
 
@@ -161,8 +163,18 @@ def _known(workspace: Workspace, id: str) -> bool:
     return False
 
 
+def _place(workspace: Workspace, url: str) -> str:
+    """A cache's URL, its folder relative to the workspace if it is in there."""
+    inside = "://" not in url and Path(url).is_relative_to(workspace.root)
+    return workspace.relative(url) if inside else url
+
+
 def _store(
-    workspace: Workspace, run: PipelineRun, on_change: Callable[[PipelineRun], None] | None
+    workspace: Workspace,
+    run: PipelineRun,
+    blobs: Blobs,
+    traces: list[Trace],
+    on_change: Callable[[PipelineRun], None] | None,
 ) -> PipelineRun:
     from .._store import Store
 
@@ -179,6 +191,9 @@ def _store(
             Path(run.notebook).name,
             run.parameters,
             [step.name for step in run.steps],
+            sources=[trace.run for trace in traces],
+            logged=[trace.logged for trace in traces],
+            cache=_place(workspace, blobs.url),
         ),
     )
     workspace.announce("pipelines", run.id, run.status)

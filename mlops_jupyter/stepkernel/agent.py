@@ -65,6 +65,10 @@ class Agent:
 
     def prepare(self, request: Prepare) -> Prepared:
         """Make the namespace, the ambient state and the history what the request says."""
+        with self._shell.builtin_trap:  # as in a cell: libraries look for it when they are imported
+            return self._prepare(request)
+
+    def _prepare(self, request: Prepare) -> Prepared:
         os.environ.pop("MLOPS_REPLAY", None)
         os.environ.update(request.environment)
         for count, source in request.cells:
@@ -142,7 +146,10 @@ class Agent:
             value = self._values.get(name)
             if isinstance(value, Unstorable):
                 known = before.get(name)
-                if isinstance(known, Unstorable) and str(known) == str(value):
+                if isinstance(known, Unstorable) and (str(known), known.version) == (
+                    str(value),
+                    value.version,
+                ):
                     continue  # as far as can be told nothing changed it
                 live[name] = str(value)
                 self._live[name] = f"live:{label}:{name}"

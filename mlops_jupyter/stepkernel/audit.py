@@ -90,7 +90,7 @@ class Record:
             path = os.path.realpath(path)
         if self._noise.covers(path):
             return None
-        if frame is not None and not self._noise.inside(path) and importing(frame):
+        if frame is not None and not self._noise.inside(path) and _aside(frame):
             return None
         return path
 
@@ -124,7 +124,8 @@ class Record:
 
     def list(self, args: tuple[Any, ...], frame: FrameType) -> None:
         """``os.listdir`` and ``os.scandir``."""
-        if frame.f_code.co_filename.startswith("<frozen importlib") or _internal(frame):
+        internal = frame.f_code.co_filename.startswith("<frozen importlib") or _internal(frame)
+        if internal or _aside(frame):
             return
         path = self.path(args[0], frame)
         if path is not None:
@@ -189,12 +190,14 @@ class Record:
 
     def process(self, args: tuple[Any, ...], frame: FrameType) -> None:
         """A child process, unless a library starts it while it is imported or as its worker."""
-        if not importing(frame) and not _worker(frame):
+        if not _aside(frame) and not _worker(frame):
             self.doubt(f"child process: {_program(args)}")
 
     def network(self, args: tuple[Any, ...], frame: FrameType) -> None:
         """A connection or a question to a name server."""
         first = args[0]
+        if _tracking(frame):
+            return
         if not isinstance(first, str | bytes) and first is not None:
             address = args[1]
             if not isinstance(address, tuple):  # AF_UNIX
@@ -206,7 +209,7 @@ class Record:
     def url(self, args: tuple[Any, ...], frame: FrameType) -> None:
         """``urllib.request.urlopen`` and the like."""
         parts = urlsplit(str(args[0]))
-        if parts.scheme != "file":
+        if parts.scheme != "file" and not _tracking(frame):
             self.doubt(f"network: {parts.hostname}")
 
     def variable(self, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -219,13 +222,30 @@ class Record:
             self.variables[name] = hash_of_variable(name)
 
 
+def _aside(frame: FrameType) -> bool:
+    """Whether a library does it while it is imported, or MLflow while it logs."""
+    return importing(frame) or _tracking(frame)
+
+
+def _tracking(frame: FrameType | None) -> bool:
+    """Whether MLflow does it: what a step logs is kept with its trace (and one that asks MLflow
+    for something is never taken from a cache)."""
+    if "mlflow" not in sys.modules:
+        return False
+    while frame is not None and not users(frame):
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == "mlflow":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _internal(frame: FrameType | None) -> bool:
     """Whether Python itself looks for sources and packages, on nobody's behalf."""
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith("<frozen importlib") or file.endswith(_READERS):
             return True
-        if f"{os.sep}importlib{os.sep}" in file:
+        if f"{os.sep}importlib{os.sep}" in file or f"{os.sep}importlib_metadata{os.sep}" in file:
             return True
         if not file.endswith(_LISTERS) or not installed(file):
             return False

@@ -7,16 +7,16 @@ because it loads what a notebook made.
 from __future__ import annotations
 
 import json
-import pickle
 import sys
 from pathlib import Path
 
+from .objects import loaded
 from .walk import equal_namespaces
 
 
 def main(left: str, right: str) -> None:
     """Compare the snapshots in two files."""
-    namespaces = [pickle.loads(Path(path).read_bytes()) for path in (left, right)]
+    namespaces = [loaded(Path(path).read_bytes()) for path in (left, right)]
     sys.stdout.write(json.dumps(equal_namespaces(*namespaces)))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
+import importlib
 import io
+import pickle
 import sys
 import types
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from .parts import Answer, Live, Part, attributes, is_enum, told, told_type
 
@@ -75,6 +78,12 @@ def is_live(value: Any) -> bool:
         for module, name in _LIVE
         if module in sys.modules
     )
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is a NumPy array, of whatever class."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 def reduced(value: Any) -> Any:
@@ -146,11 +155,16 @@ def snapshot(namespace: dict[str, Any]) -> bytes:
             """How to pickle ``value``."""
             if is_live(value):
                 return Live, (told_type(value),)
+            if isinstance(value, type) and value.__module__ not in ("__main__", *sys.modules):
+                with contextlib.suppress(ImportError):  # numpy.rec, say: else taken by value
+                    importlib.import_module(value.__module__)
             try:
                 own = self.dispatch_table.get(type(value))
                 found = own(value) if own else super().reducer_override(value)
             except Exception:  # noqa: BLE001  # whatever it raises, it cannot be pickled
                 return Live, (told_type(value),)
+            if found is NotImplemented and is_array(value) and reduced(value) is None:
+                return value.view(sys.modules["numpy"].ndarray).__reduce_ex__(4)
             if found is not NotImplemented or isinstance(value, _BY_NAME):
                 return found
             return reduced(value) or (Live, (told_type(value),))
@@ -158,3 +172,47 @@ def snapshot(namespace: dict[str, Any]) -> bytes:
     target = io.BytesIO()
     Pickler(target, protocol=5).dump(namespace)
     return target.getvalue()
+
+
+class StandIn:
+    """An instance of a class that cannot be imported here, or what a function that cannot be would
+    have made: what it was made from."""
+
+    made_from: list[Any]
+
+    def __new__(cls, *args: Any, **options: Any) -> StandIn:
+        """Whatever pickle makes it from."""
+        made = object.__new__(cls)
+        made.made_from = [args, options]
+        return made
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As ``__new__``."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.made_from.append(state)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.made_from.append((key, value))
+
+    def append(self, value: Any) -> None:
+        """Take an item, as a list does."""
+        self.made_from.append(value)
+
+
+def loaded(data: bytes) -> dict[str, Any]:
+    """A namespace from its :func:`snapshot`. Modules that only the notebook could import, as those
+    that an import hook of its own makes, are done without."""
+    return dict(_Unpickler(io.BytesIO(data)).load())
+
+
+class _Unpickler(pickle.Unpickler):
+    _missing: ClassVar[dict[tuple[str, str], type[StandIn]]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A class or function by its name."""
+        try:
+            return super().find_class(module, name)
+        except (ImportError, AttributeError):
+            made = type(name, (StandIn,), {"__module__": module})
+            return self._missing.setdefault((module, name), made)
