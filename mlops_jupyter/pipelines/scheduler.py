@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class _Running:
     why: str
     without: frozenset[int]
     attempts: int
-    base: dict[str, str] = field(default_factory=dict)
+    reads: frozenset[str] | None
     dropped: bool = False
 
 
@@ -291,8 +291,8 @@ class Scheduler:
         part = self._part(step, state, self._keeps)
         why = self._missed.get(step) or ""
         attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
-        reach = state.reach(self._reads(step, state))
-        self._running[step] = _Running(part, why, without, attempts, reach)
+        reads = self._reads(step, state)
+        self._running[step] = _Running(part, why, without, attempts, reads)
         self._watcher.started(step, why)
         job = StepJob(
             self._home,
@@ -395,14 +395,16 @@ class Scheduler:
             self._missed[step] = f"attempt {running.attempts} failed"
             self._forced.add(step)
             return
-        delta = Delta()
+        delta, state = Delta(), running.part.state
+        base = state.reach(running.reads)
         if outcome.finished is not None:
             imports = self._plan.predictions[step].imports
             delta = delta_of(outcome.finished, Path(self._home.folder), imports)
+            bound = frozenset(outcome.finished.bound)
+            base = state.reach(self._really(step, running, bound))
             # where it does not show that a name was bound anew, what it was before counts as read
-            certain = self._plan.predictions[step].binds - set(outcome.finished.bound)
-            state = running.part.state
-            running.base.update((name, state.token(name)) for name in certain - delta.names)
+            certain = self._plan.predictions[step].binds - bound
+            base.update((name, state.token(name)) for name in certain - delta.names)
         result = Result(
             "ran",
             outcome.finished.label if outcome.finished else running.part.label,
@@ -410,8 +412,8 @@ class Scheduler:
             delta,
             running.part.state,
             running.without,
-            running.base,
-            running.part.reach is None or EVERYTHING in running.base,
+            base,
+            running.part.reach is None or EVERYTHING in base,
             outcome=outcome,
             attempts=running.attempts,
             seconds=outcome.seconds,
@@ -419,6 +421,14 @@ class Scheduler:
         if result.error is not None and not result.ends:
             result.status = "failed"
         self._results[step] = result
+
+    def _really(self, step: int, running: _Running, bound: frozenset[str]) -> frozenset[str] | None:
+        """The names of which a step that ran may have seen the value before it: not those that it
+        might have left as they were, but has bound anew."""
+        prediction, names = self._plan.predictions[step], running.part.state.names
+        anew = (prediction.perhaps & bound) - prediction.reads
+        alone = {name for name in anew if name not in names or len(names[name].names) == 1}
+        return None if running.reads is None else running.reads - alone
 
     def _rewind(self, outcome: Outcome) -> None:
         """What was committed cannot be had again: from some step on nothing stands. At the second

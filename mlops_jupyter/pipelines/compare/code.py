@@ -16,6 +16,7 @@ _OF_EVERY_CLASS = frozenset(
         "__dict__",
         "__firstlineno__",
         "__module__",
+        "__slotnames__",
         "__static_attributes__",
         "__weakref__",
         "_abc_impl",
