@@ -145,6 +145,9 @@ def invoke(arguments: Sequence[str]) -> Any:
 def main() -> NoReturn:
     """Entry point of ``mlops``."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # nbformat's jsonschema would build a grammar for a format that notebooks do not have, which
+    # takes most of a second; it does without where the package is missing.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     sys.exit(_main(sys.argv[1:]))
 
 

@@ -81,6 +81,7 @@ class Conductor:
         self._redactor = secrets.redactor({secret.name: secret.variable for secret in job.secrets})
         self._runs: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._opened = False
         self._ledger: Ledger | None = None  # where cells speak of MLflow
 
     @cached_property
@@ -113,6 +114,7 @@ class Conductor:
             **secrets.environment(self.job.secrets),
         }
         if any(word in source for source in sources for word in ("mlflow", "mlops")):
+            self._open()
             self.clerk.wait()
             run_id = self._run_id or ""
             found |= {"MLOPS_PIPELINE_RUN": run_id, **self._tracking.variables(run_id)}
@@ -162,12 +164,14 @@ class Conductor:
                 kind: type[BaseException] | None = None
                 try:
                     self._change("running")
-                    self.clerk.do(self._open)
                     yield self
+                    self._open()
                     self.clerk.wait()
                 except BaseException as error:
                     kind = type(error)
                     self._note(error)
+                    with contextlib.suppress(Exception):  # the clerk's, which is known by now
+                        self._open()
                     raise
                 finally:
                     self.clerk.close()
@@ -186,6 +190,12 @@ class Conductor:
             )
 
     def _open(self) -> None:
+        """Have the run made in MLflow. Its import is heavy: the first kernel starts before."""
+        if not self._opened:
+            self._opened = True
+            self.clerk.do(self._open_run)
+
+    def _open_run(self) -> None:
         self._run_id = self._tracking.start_run(
             self.state.notebook,
             kind="pipeline",
@@ -280,6 +290,7 @@ class Conductor:
     def started(self, step: int, why: str) -> None:
         """A step begins to run."""
         self._set_step(step, status="running", reason=why)
+        self._open()
         self.clerk.do(partial(self._start_run, step, now()))
 
     def repaired(self, step: int, why: str) -> None:
@@ -327,6 +338,7 @@ class Conductor:
             reason=reason,
             attempts=result.attempts,
         )
+        self._open()
         tags: dict[str, str] = {"mlops.status": status}
         if result.trace is not None:
             tags["mlops.cached_from"] = result.trace.run

@@ -70,7 +70,7 @@ def bench_chain(project, figure):
 def bench_branches(project, figure):
     cells = ["## Load", "base = 3"]
     for number in range(4):
-        body = WORK.format(n=60_000_000).replace("s", f"s{number}")
+        body = WORK.format(n=95_000_000).replace("s", f"s{number}")
         cells += [f"## Branch {number}", body + f"r{number} = s{number} + base"]
     save(project / "nb.ipynb", *cells, "## Sum", "print(r0 + r1 + r2 + r3)")
     plain = papermill(project)
