@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import zmq
+import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.session import Session
 from nbformat.v4 import new_code_cell
 
 from mlops_jupyter import _kernels
@@ -226,3 +230,30 @@ def test_a_kernel_of_another_interpreter_takes_no_steps(tmp_path, monkeypatch, m
     asked = cell("1 + 1")
     kernel.run(asked, 0)
     assert asked.outputs[0].data["text/plain"] == "2"
+
+
+def test_a_reply_that_comes_while_something_is_sent_is_not_missed():
+    """What is sent takes the event of the arrival with it, as when nbclient answers widgets."""
+
+    async def play():
+        context = zmq.asyncio.Context()
+        peer = zmq.Context.shadow(context).socket(zmq.DEALER)
+        socket = context.socket(zmq.DEALER)
+        try:
+            port = peer.bind_to_random_port("tcp://127.0.0.1")
+            socket.connect(f"tcp://127.0.0.1:{port}")
+            session = Session(key=b"")
+            channel = _kernels._ShellChannel(socket, session)
+            waiting = asyncio.ensure_future(channel.get_msg())
+            await asyncio.sleep(0)
+            session.send(peer, "execute_reply", {"status": "ok"})
+            here = zmq.Socket.shadow(socket)
+            while not here.get(zmq.EVENTS) & zmq.POLLIN:  # reading it is what a send does
+                pass
+            return (await asyncio.wait_for(waiting, 60))["msg_type"]
+        finally:
+            socket.close(0)
+            peer.close(0)
+            context.term()
+
+    assert asyncio.run(play()) == "execute_reply"

@@ -224,9 +224,11 @@ def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
     return next((cell.source for _, cell in cells if INJECTED in tags(cell)), None)
 
 
-# Numbers that mean something in one process only: addresses, its own number, file descriptors.
+# What holds in one process only: addresses, its number, file descriptors, who owns an array.
 _OF_THE_PROCESS = re.compile(
     r"(?<![\w.])id\s*\(|\bgetpid\b|\bget_(native_id|ident)\b|\bos\.(pipe|openpty|open|dup2?)\s*\("
+    r"|\bowndata\b|^\s*\w+\.resize\s*\(",
+    re.MULTILINE,
 )
 _POOLS: dict[str, Pool] = {}
 

@@ -31,6 +31,7 @@ _OUTSIDE = re.compile(
     re.MULTILINE,
 )
 _DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
+_IMPORTS = re.compile(r"^\s*(?:from\s+[\w.]+\s+)?import\s+([\w ,.()]+)", re.MULTILINE)
 _LOOKS = re.compile(
     r"%%(file|writefile)\b"
     r"|\b(exists|lexists|is_file|is_dir|isfile|isdir|stat|lstat|getsize|getmtime)\b"
@@ -124,16 +125,21 @@ def _sorted_out(
     defined: set[str] = set()  # names that may hold code
     carriers: set[str] = set()  # names that may hold code which does
     for number, (source, prediction) in enumerate(zip(sources, predictions, strict=True)):
-        defines = bool(_DEFINES.search(source))
-        defined |= prediction.binds if defines else set()
-        if prediction.registers and (defines or defined & prediction.reads):
+        held = prediction.binds - _imported(source) if _DEFINES.search(source) else frozenset()
+        defined |= held
+        if prediction.registers and (held or defined & prediction.reads):
             registers.add(number)
         if _OUTSIDE.search(source) or carriers & prediction.reads:
             outside.add(number)
-            if defines:
-                carriers |= prediction.binds
+            carriers |= held
     looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
     return frozenset(outside), frozenset(looks), frozenset(registers)
+
+
+def _imported(source: str) -> set[str]:
+    """Names that import statements bind: they hold no code of the notebook."""
+    parts = [part for line in _IMPORTS.findall(source) for part in line.strip("() ").split(",")]
+    return {part.split()[-1].partition(".")[0] for part in parts if part.strip()}
 
 
 def rng() -> frozenset[str]:

@@ -144,6 +144,9 @@ class Scheduler:
         """Make results final in notebook order; the failed one if that is reached."""
         while (step := len(self._labels)) in self._results:
             result = self._results.pop(step)
+            if step in self._wide and self._torn(result):
+                self._rewind(Outcome(lost="it is not known which values share an object"))
+                continue
             if (reason := self._hazard(step, result)) is not None:
                 self._again(step, f"ran again: {reason}")
                 continue
@@ -167,7 +170,7 @@ class Scheduler:
         self._watcher.committed(step, result)
 
     def _hazard(self, step: int, result: Result) -> str | None:
-        if self._states[-1].torn(result.delta):
+        if self._torn(result):
             self._wide.add(step)
             return "it bound a name that shares its value with another"
         if not result.without:
@@ -175,6 +178,15 @@ class Scheduler:
         return hazard(
             self._plan, self._home.folder, step, result, self._deltas, frozenset(self._keeps)
         )
+
+    def _torn(self, result: Result) -> bool:
+        """Whether it is not known what else changed; in one kernel nobody needs to know."""
+        return not self._in_one and self._states[-1].torn(result.delta)
+
+    @property
+    def _in_one(self) -> bool:
+        """Whether all steps run in one kernel, from the first."""
+        return self._alone or (self._rewound > 0 and self._traces is None)
 
     def _again(self, step: int, why: str) -> None:
         """Throw away a step's result and those that built on it."""
@@ -301,7 +313,7 @@ class Scheduler:
             self._sources(step),
             self._plan.predictions[step].history,
             self._fresh,
-            self._alone or (self._rewound > 0 and self._traces is None),
+            self._in_one,
             self._plan.steps[step].timeout,
         )
         self._fresh = False
