@@ -24,6 +24,7 @@ ENTRY_POINTS = {
         "interpreter",
         "ipython",
         "locale",
+        "local-modules",
         "logging",
         "matplotlib",
         "matplotlib-inline",

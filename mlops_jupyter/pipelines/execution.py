@@ -226,7 +226,7 @@ def _injected(cells: list[tuple[int, NotebookNode]]) -> str | None:
 
 # What holds in one process only: addresses, its number, file descriptors, who owns an array.
 _OF_THE_PROCESS = re.compile(
-    r"(?<![\w.])id\s*\(|\bgetpid\b|\bget_(native_id|ident)\b|\bos\.(pipe|openpty|open|dup2?)\s*\("
+    r"(?<![\w.])id\s*\(|=\s*(\w+\.)*(getpid|get_native_id|get_ident)\b|\bos\.(pipe|openpty|open|dup2?)\s*\("
     r"|\bowndata\b|^\s*\w+\.resize\s*\(",
     re.MULTILINE,
 )
