@@ -21,8 +21,8 @@ import pytest
 import sklearn
 from kernels import kernel
 
-from mlops_jupyter import plugins
-from mlops_jupyter.ambient import Surroundings, Unstorable, local_modules
+from mlops_jupyter import origin, plugins
+from mlops_jupyter.ambient import Surroundings, Unstorable
 from mlops_jupyter.ambient.codec import decode, encode
 from mlops_jupyter.errors import Unavailable
 from mlops_jupyter.testing import AmbientConformance
@@ -253,14 +253,16 @@ class TestLocalModules(Provided):
         """A module of the project."""
         monkeypatch.syspath_prepend(tmp_path)
         # else the tests' own modules, in which much goes on, would count
-        of_others = f"{local_modules.__name__}.installed"
-        monkeypatch.setattr(of_others, lambda file: not file.startswith(str(tmp_path)))
+        monkeypatch.setattr(origin, "installed", lambda file: not file.startswith(str(tmp_path)))
         (tmp_path / "own_tools.py").write_text(
             "import threading, collections\n"
             "calls, seen, last, count = [], {}, collections.deque(), 0\n"
             "lock = threading.Lock()\n"
             "class Model:\n    made = []\n    def __init__(self): self.n = 1\n"
             "model = Model()\n"
+            "class Hostile:\n    def __len__(self): raise OSError('no')\n"
+            "    @property\n    def __class__(self): raise OSError('never')\n"
+            "hostile = Hostile()\n"
         )
         yield
         sys.modules.pop("own_tools", None)

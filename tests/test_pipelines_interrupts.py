@@ -168,3 +168,36 @@ def test_a_run_that_ends_while_history_looks_stays_as_it_ended(ready):
     found = pipelines.history(ready)[0]
     assert (found.status, found.error) == ("cancelled", "the runner died")
     assert os.path.exists(ready.state)
+
+
+INTERRUPTED = """
+import sys
+from mlops_jupyter import pipelines
+from mlops_jupyter.workspace import Workspace
+
+workspace, left = Workspace(sys.argv[1]), int(sys.argv[2])
+
+def on_change(run):
+    global left
+    left -= 1
+    if left == 0:
+        raise KeyboardInterrupt
+
+try:
+    pipelines.run(workspace, workspace.root / "two.ipynb", {}, id="two", on_change=on_change)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("change", range(1, 6))  # begins, runs, ran, runs, ran
+def test_ctrl_c_while_a_change_is_told(ready, change):
+    """In these moments a step is known to run and has not begun, or is done and not noted."""
+    save(ready.root / "two.ipynb", "x = 1", "x + 1")
+    process = python(INTERRUPTED, str(ready.root), str(change), cwd=ready.root)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "interrupted\n"), err
+    run = pipelines.history(ready)[0]
+    assert (run.id, run.status) == ("two", "cancelled")
+    parent, steps = statuses(ready, run.run_id)
+    assert "RUNNING" not in {parent, *steps.values()}

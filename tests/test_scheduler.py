@@ -446,6 +446,24 @@ def test_what_the_analysis_cannot_see_is_repaired(ready, name):
     assert (again.shown[2], again.shown[4]) == ("[1, 2]", "5")
 
 
+def test_a_function_defined_anew_leaves_what_it_shared(ready):
+    cells = (
+        "a = [1]",
+        "def g(x, kept=a):\n    kept.append(x)\n    return kept",
+        "h = g",
+        "h(2)",
+        "def g(x):\n    return a",
+        "print(g(1), h(3), a)",
+    )
+    played = play(ready, *cells, workers=2)
+    assert (played.did, played.shown[-1]) == ("rrrrrr", "[1, 2, 3] [1, 2, 3] [1, 2, 3]")
+    assert not any("shares its value" in why for why in played.why)
+    assert play(ready, *cells, workers=2).did == "cccccc"
+    played = play(ready, cells[0], cells[1], cells[4], "a.append(2)\nprint(g(1))", workers=2)
+    assert (played.did, played.shown[-1]) == ("ccrr", "[1, 2]")
+    assert not any("shares its value" in why for why in played.why)
+
+
 def test_branches_that_draw_random_numbers(ready):
     cells = (
         "import random\nrandom.seed(1)",

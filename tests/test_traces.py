@@ -341,6 +341,21 @@ def test_reach():
     assert state.bundles(["a", "b", "nothing"]) == [shared]
 
 
+def test_a_part_of_what_is_shared_is_not_bound_anew():
+    """Unless the rest is code to which nothing refers any more."""
+    shared = bundle("a", "g#1", refs=("g#1",))
+    state = State().after(0, Delta((shared, bundle("g", refs=("g#1",)))), "0")
+    assert not state.torn(Delta((bundle("a", "g#1", token="u"),)))
+    assert state.torn(Delta((bundle("a", token="u"),))), "g still is what has the value"
+    anew = Delta((bundle("a", token="u"), bundle("g", token="u", refs=("g#2",)), bundle("g#2")))
+    assert not state.torn(anew)
+    assert sorted(state.after(1, anew, "1").names) == ["a", "g", "g#2"]
+    kept = state.after(1, Delta((bundle("h", refs=("g#1",)),)), "1")
+    assert kept.torn(anew)
+    two = State().after(0, Delta((bundle("a", "b"),)), "0")
+    assert two.torn(Delta((bundle("a", token="u"),))) and not two.torn(Delta(deleted=("a", "b")))
+
+
 def test_files_are_put_back(blobs, folder):
     one = blobs.put(b"one")
     (folder / "old" / "deep").mkdir(parents=True)

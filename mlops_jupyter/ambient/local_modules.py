@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from ..origin import local_modules
 from .base import Ambient, Unstorable
 from .codec import encode
-from .origin import installed
 
 _CODE = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, property, staticmethod)
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), range, slice)
@@ -32,7 +32,7 @@ class LocalModules(Ambient):
     def capture(self) -> tuple[Any, ...]:
         """Each module's name, and its values by their names."""
         found = []
-        for name, module in sorted(_local()):
+        for name, module in sorted(local_modules()):
             values = [(place, value) for place, _, _, value in _values(module)]
             if values:
                 found.append((name, tuple(values)))
@@ -61,17 +61,10 @@ class LocalModules(Ambient):
                 delattr(owner, key)
 
 
-def _local() -> Iterator[tuple[str, types.ModuleType]]:
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and not name.startswith("__") and not installed(file):
-            yield name, module
-
-
 def _values(module: types.ModuleType) -> Iterator[tuple[str, Any, str, Any]]:
     """Place, owner, name and value of all data that is looked at."""
     for name, value in list(vars(module).items()):
-        if isinstance(value, type):
+        if issubclass(type(value), type):  # an instance may say that it is of another class
             if value.__module__ == module.__name__:
                 for key, item in list(vars(value).items()):
                     if _is_data(key, item):
@@ -81,20 +74,23 @@ def _values(module: types.ModuleType) -> Iterator[tuple[str, Any, str, Any]]:
 
 
 def _is_data(name: str, value: Any) -> bool:
-    if name.startswith("__") or isinstance(value, (type, *_CODE)) or callable(value):
+    try:
+        return not name.startswith("__") and _is_small_data(value)
+    except Exception:  # noqa: BLE001  # the project's objects are asked, which may do anything
+        return False
+
+
+def _is_small_data(value: Any) -> bool:
+    if isinstance(value, (type, *_CODE)) or callable(value):
         return False
     if isinstance(value, _PLAIN):
         return not isinstance(value, str | bytes) or len(value) <= _LARGE
     size = getattr(value, "nbytes", 0)
-    try:
-        if (isinstance(size, int) and size > _LARGE) or len(value) > _MANY:
-            return False
-    except TypeError:
-        pass
-    try:
-        return len(encode(value)) <= _LARGE
-    except (Unstorable, RecursionError):
+    if isinstance(size, int) and size > _LARGE:
         return False
+    if hasattr(type(value), "__len__") and len(value) > _MANY:
+        return False
+    return len(encode(value)) <= _LARGE
 
 
 def _owner(module: types.ModuleType, place: str) -> tuple[Any, str, Any]:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..origin import installed
 from .base import Ambient, Unstorable
-from .origin import installed
 
 _PLAIN = (0, True, False, ())
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any, SupportsIndex
 
+from ..origin import importing
 from .base import Ambient, Unstorable
-from .origin import importing
 
 _HOOKS = ("warn", "warn_explicit", "showwarning", "formatwarning")
 

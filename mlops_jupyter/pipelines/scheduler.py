@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -50,6 +50,7 @@ class _Running:
     attempts: int
     reads: frozenset[str] | None
     dropped: bool = False
+    future: Future[Outcome] | None = None
 
 
 class Scheduler:
@@ -304,7 +305,7 @@ class Scheduler:
         why = self._missed.get(step) or ""
         attempts = self._attempts[step] = self._attempts.get(step, 0) + 1
         reads = self._reads(step, state)
-        self._running[step] = _Running(part, why, without, attempts, reads)
+        running = self._running[step] = _Running(part, why, without, attempts, reads)
         self._watcher.started(step, why)
         job = StepJob(
             self._home,
@@ -317,8 +318,8 @@ class Scheduler:
             self._plan.steps[step].timeout,
         )
         self._fresh = False
-        future = self._submit(job)
-        future.add_done_callback(lambda done: self._queue.put((step, done)))
+        running.future = self._submit(job)
+        running.future.add_done_callback(lambda done: self._queue.put((step, done)))
 
     def _sources(self, step: int) -> list[tuple[int, str]]:
         """Execution counts and sources of the earlier cells."""
@@ -364,10 +365,10 @@ class Scheduler:
         return bool(self._running)
 
     def drain(self) -> None:
-        """Wait until nothing runs any more; what still comes does not count."""
-        while self._running:
-            step, _ = self._queue.get()
-            del self._running[step]
+        """Wait until nothing runs any more; what still comes does not count. A step that was
+        interrupted before it was submitted does not run."""
+        wait([running.future for running in self._running.values() if running.future])
+        self._running.clear()
 
     def _put_back(self, state: State) -> bool:
         """Give files that cached steps wrote the content they have in ``state``; ``False``: one is

@@ -100,6 +100,8 @@ class State:
                 makers[bundle.token] = tuple(sorted({*earlier, step}))
         for bundle in delta.bundles:
             names.update(dict.fromkeys(bundle.names, bundle))
+        for lineage in self._left(delta):
+            del names[lineage]
         ambient, live = {**self.ambient}, {**self.live}
         for provider, key in delta.ambient.items():
             live.pop(provider, None)
@@ -125,13 +127,24 @@ class State:
 
     def torn(self, delta: Delta) -> bool:
         """Whether a change binds some names of a bundle anew and says nothing of the others, so
-        that it was not seen that they shared a value."""
+        that it was not seen that they shared a value. Code that nothing refers to any more does
+        not count: the function that shared it was defined anew."""
+        return bool(self._untold(delta) - self._left(delta))
+
+    def _untold(self, delta: Delta) -> set[str]:
+        """What shared a bundle with a name that a change binds anew, and is not in the change."""
         changed = delta.names
-        return any(
-            not changed.issuperset(self.names[name].names)
-            for name in changed & self.names.keys()
-            if len(self.names[name].names) > 1
-        )
+        together = (self.names[name].names for name in changed & self.names.keys())
+        return {name for names in together for name in names} - changed
+
+    def _left(self, delta: Delta) -> set[str]:
+        """Lineages among them to which nothing else refers."""
+        found = {name for name in self._untold(delta) if "#" in name}
+        if not found:
+            return found
+        changed = delta.names
+        others = [self.names[name] for name in self.names.keys() - changed - found]
+        return found.difference(*(bundle.refs for bundle in [*others, *delta.bundles]))
 
     def token(self, name: str) -> str:
         """The version of a name or lineage; ``""`` if it is not bound."""

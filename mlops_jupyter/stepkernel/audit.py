@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..ambient.origin import importing, installed, users
+from ..origin import importing, installed, users
 from .files import Files, Signature, signature
 from .inotify import Seen
 from .noise import Noise

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from types import ModuleType
 
-from ..ambient.origin import installed
+from ..origin import installed
 from .files import MISSING, Files, Hashes, Signature, same, signature
 
 _HEADER = struct.Struct("<4sIII")  # magic number, flags, seconds, bytes (PEP 552)

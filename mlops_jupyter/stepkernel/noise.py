@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from ..ambient.origin import INSTALLED
+from ..origin import INSTALLED
 
 _SYSTEM = ("/proc", "/dev", "/sys", "/etc", "/usr", "/lib", "/lib64", "/System", "/Library")
 _HOME = (

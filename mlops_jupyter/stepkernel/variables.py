@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from ..ambient.environment import IGNORED
-from ..ambient.origin import users
+from ..origin import users
 
 _BETWEEN = ("_collections_abc", "collections.abc", "os")
 _installed = False

@@ -156,7 +156,7 @@ def snapshot(namespace: dict[str, Any]) -> bytes:
             if is_live(value):
                 return Live, (told_type(value),)
             if isinstance(value, type) and value.__module__ not in ("__main__", *sys.modules):
-                with contextlib.suppress(ImportError):  # numpy.rec, say: else taken by value
+                with contextlib.suppress(Exception):  # numpy.rec, say: else taken by value
                     importlib.import_module(value.__module__)
             try:
                 own = self.dispatch_table.get(type(value))

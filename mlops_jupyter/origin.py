@@ -1,12 +1,13 @@
-"""Who is behind a call: the notebook and the project's own modules, or a library being imported."""
+"""What is the user's: the notebook and the project's own modules, or a library."""
 
 from __future__ import annotations
 
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
 from functools import lru_cache
-from types import FrameType
+from types import FrameType, ModuleType
 
 _IMPORT = "<frozen importlib._bootstrap"
 
@@ -15,7 +16,7 @@ def _installed() -> tuple[str, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     found = {sysconfig.get_path(name) for name in names}
     found |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-    found |= {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
+    found |= {os.path.dirname(os.path.abspath(__file__))}
     found |= {os.path.realpath(path) for path in found if path}
     return tuple(sorted(path.rstrip(os.sep) + os.sep for path in found if path))
 
@@ -31,6 +32,14 @@ def installed(file: str) -> bool:
     if file.startswith("<") or file.startswith(INSTALLED):
         return True
     return f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file
+
+
+def local_modules() -> Iterator[tuple[str, ModuleType]]:
+    """Name and module of what is imported and belongs to the project: nobody installed it."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and not name.startswith("__") and not installed(file):
+            yield name, module
 
 
 def users(frame: FrameType) -> bool:
