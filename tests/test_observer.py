@@ -365,6 +365,18 @@ def test_sqlite(watched):
     assert watched.read == {"a.db": key}
 
 
+def test_a_late_close_is_no_change(watched):
+    with watched.step():
+        left = os.open("a.txt", os.O_WRONLY | os.O_CREAT)
+        os.write(left, b"all")
+    assert watched.content("a.txt") == b"all"
+    with watched.step():
+        os.close(left)
+        os.listdir()
+        pa.OSFile("a.txt").read()
+    assert watched.written == {} and watched.read.keys() == {"a.txt"}
+
+
 def test_what_is_still_open_is_looked_at_again(watched, tmp_path):
     """Also outside of the folder, where nothing is watched."""
     with watched.step():

@@ -195,7 +195,10 @@ def test_ctrl_c_while_a_change_is_told(ready, change):
     """In these moments a step is known to run and has not begun, or is done and not noted."""
     save(ready.root / "two.ipynb", "x = 1", "x + 1")
     process = python(INTERRUPTED, str(ready.root), str(change), cwd=ready.root)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, out) == (0, "interrupted\n"), err
     run = pipelines.history(ready)[0]
     assert (run.id, run.status) == ("two", "cancelled")

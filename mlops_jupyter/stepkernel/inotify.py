@@ -11,7 +11,7 @@ import errno
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from .noise import HIDDEN
@@ -79,12 +79,14 @@ class Inotify:
         self._entries = 0
         self._opened: dict[str, bool] = {}
         self._seen = Seen()
+        self._written: frozenset[str] = frozenset()
         self._watch(folder)
 
-    def start(self) -> None:
-        """What happened until now does not count."""
+    def start(self, written: Collection[str] = ()) -> None:
+        """What happened until now does not count; of files that somebody still has open who wrote
+        to them (``written``) that they are closed does not count either."""
         self.drain()
-        self._seen, self._opened = Seen(), {}
+        self._seen, self._opened, self._written = Seen(), {}, frozenset(written)
 
     def stop(self) -> Seen:
         """What happened since :meth:`start`."""
@@ -126,6 +128,8 @@ class Inotify:
 
     def _take_file(self, path: str, mask: int) -> None:
         written = self._seen.written
+        if mask & CLOSE_WRITE and path in self._written and path not in written:
+            return
         if mask & _CHANGES:
             written.setdefault(path, not mask & CREATE)
         elif mask & OPEN:

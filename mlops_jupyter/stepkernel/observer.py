@@ -103,7 +103,7 @@ class Observer:
 
     def start(self) -> None:
         """A step begins."""
-        self._watch.start()
+        self._watch.start(self._open)
         self._open = {path: signature(path) for path in self._open}
         self._record = Record(Files(self._hashes), self._noise, self._watch.drain)
         listen(self._record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from .files import Signature, signature
 from .inotify import MOST_ENTRIES, Seen
@@ -26,8 +26,8 @@ class Scan:
         self._before: dict[str, Signature] = {}
         self._whole = True
 
-    def start(self) -> None:
-        """What happened until now does not count."""
+    def start(self, written: Collection[str] = ()) -> None:
+        """What happened until now does not count. That a file is closed leaves no trace."""
         self._before = self._look()
 
     def drain(self) -> Seen:
