@@ -14,6 +14,7 @@ from mlops_jupyter._store import Store
 from mlops_jupyter.deferred import Deferred
 from mlops_jupyter.models import PipelineRun, StepResult
 from mlops_jupyter.pipelines.job import run_key
+from mlops_jupyter.workspace import Workspace
 
 pytest_plugins = ("pipelines_fixtures",)
 
@@ -100,3 +101,14 @@ def test_a_pipeline_in_which_nothing_changed_appears_in_mlflow(ready, until):
     assert json.loads((ready.root / known.output).read_text())["cells"] == artifact.cells
     steps = tracking.runs(parent_id=parent.run_id, kind="step")
     assert {run.run_id for run in steps} == {step.run_id for step in known.steps}
+
+
+def test_a_ci_job_waits_for_a_server_elsewhere(ready, monkeypatch, tmp_path):
+    """Its machine may be gone when the command is over."""
+    monkeypatch.setenv("MLOPS_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")
+    monkeypatch.setenv("CI", "true")
+    workspace = Workspace(ready.root)
+    play(workspace, "x = 1")
+    played = play(workspace, "x = 1")
+    assert (played.did, deferred.pending(workspace)) == ("c", [])
+    assert Tracking(workspace).run(played.run.run_id).status == "FINISHED"
