@@ -93,7 +93,9 @@ def test_a_pipeline_on_dask_gives_the_same(ready, tmp_path):
     assert pipelines.history(ready)[0] == there
     assert sys.modules["distributed"]
     warm = pipelines.run(ready, path, {"x": "4"}, **options)
-    assert {step.status for step in warm.steps} == {"cached"}
+    assert {step.status for step in warm.steps} == {"cached"}, [
+        (s.name, s.reason) for s in warm.steps if s.status != "cached"
+    ]
     assert outputs(ready.root / warm.output) == outputs(ready.root / here.output)
     with DaskExecutor(2) as cluster:
         options["executor"] = f"dask:{cluster._client.scheduler.address}"

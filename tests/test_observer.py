@@ -468,6 +468,7 @@ def test_modules_of_the_project(watched, monkeypatch):
 
 
 def test_a_module_rewritten_after_its_import(watched, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # all in one second: it would be taken
     monkeypatch.syspath_prepend(str(watched.folder))
     path = f"{watched.folder}/changing_module.py"
     key = put("changing_module.py", "X = 'one'")

@@ -476,6 +476,22 @@ def test_branches_that_draw_random_numbers(ready):
     assert play(ready, *cells, use_cache=False, workers=3).shown[-1] == alone
 
 
+def test_what_ran_ahead_left_something_in_a_kernel(ready):
+    """The kernel with the generator is used for earlier steps, for which there is none yet."""
+    cells = (
+        "import time",
+        "time.sleep(0.3)\na = 1",
+        "time.sleep(0.2)\nc = a + 1",
+        "time.sleep(0.2)\nd = a + 2",
+        "numbers = (i for i in range(3))\nprint(next(numbers))",
+        "print(list(numbers), c, d)",
+    )
+    played = play(ready, *cells, workers=2)
+    assert (played.did, played.shown[-1]) == ("rrrrrr", "[1, 2] 2 3")
+    assert not any("is not in the kernel" in why for why in played.why), played.why
+    assert play(ready, *cells, workers=2).did == "cccccc"
+
+
 def test_a_branch_that_fails_while_another_runs(ready):
     cells = ("x = 1", "1 / 0", "import time\ntime.sleep(0.2)\ny = x", "print(x)")
     played = play(ready, *cells, workers=2)

@@ -2,8 +2,9 @@
 only when something is asked of it.
 """
 
+from .apart import Apart
 from .ledger import Ledger
 from .logged import Noted
 from .registry import Field, LoadedModel, Tracking
 
-__all__ = ["Field", "Ledger", "LoadedModel", "Noted", "Tracking"]
+__all__ = ["Apart", "Field", "Ledger", "LoadedModel", "Noted", "Tracking"]

@@ -61,5 +61,5 @@ class Clerk:
                 continue
             try:
                 work()
-            except Exception as error:  # noqa: BLE001  # it belongs to the caller
+            except BaseException as error:  # noqa: BLE001  # it belongs to the caller
                 self._error, failed = error, True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -82,13 +83,36 @@ class Conductor:
         self._runs: dict[int, str] = {}
         self._ended: set[int] = set()
         self._opened = False
+        self._apart: contextlib.ExitStack | None = None  # with the process that records runs
         self._ledger: Ledger | None = None  # where cells speak of MLflow
 
     @cached_property
     def _tracking(self) -> Tracking:
-        from .._mlflow import Tracking
+        from .._mlflow import Apart, Tracking
 
-        return Tracking(self.workspace)
+        if self._apart is None:
+            return Tracking(self.workspace)
+        tracking = Apart(self.workspace)
+        self._apart.callback(tracking.close)
+        return tracking
+
+    def expect(self, notebook: Any) -> None:
+        """``notebook`` will run. Where no cell speaks of MLflow or of us, another process imports
+        MLflow meanwhile; it ends with :meth:`close`."""
+        spoken = any(
+            word in cell.source
+            for cell in notebook.cells
+            if cell.cell_type == "code"
+            for word in ("mlflow", "mlops")
+        )
+        if self._apart is None and not spoken and "mlflow" not in sys.modules:
+            self._apart = contextlib.ExitStack()
+            _ = self._tracking
+
+    def close(self) -> None:
+        """Nothing is recorded any more."""
+        if self._apart is not None:
+            self._apart.close()
 
     @cached_property
     def _store(self) -> Store:
@@ -146,6 +170,7 @@ class Conductor:
         self.steps = cut(notebook)
         results = [StepResult(step.name, "pending") for step in self.steps]
         self.state = replace(self.state, steps=results)
+        self.expect(notebook)
         return self._around()
 
     @contextlib.contextmanager
@@ -178,6 +203,7 @@ class Conductor:
                     self._close(kind)
         finally:
             self._lock.release()
+            self.close()
 
     def _refuse_second(self) -> None:
         try:

@@ -171,7 +171,6 @@ def _link(workspace: Workspace, run: PipelineRun, resume: str | None) -> Pipelin
 def _run(
     job: Job, executor: Executor, options: Options, resume: str | None, on_change: OnChange | None
 ) -> PipelineRun:
-    from .. import _kernels, _papermill
     from .conductor import Conductor
     from .predictions import check_input, predict
 
@@ -179,15 +178,19 @@ def _run(
     content = notebooks.read(path)
     check_input(predict(content, cut(content)), path.name)
     conductor = Conductor(job, on_change)
+    conductor.expect(content)
+    from .. import _kernels, _papermill
+
     conductor.state = replace(conductor.state, resumed=resume)
-    _papermill.execute(
-        path,
-        job.parameters,
-        _kernels.kernel_name(content),
-        conductor=conductor,
-        executor=executor,
-        settings=options,
-    )
+    with contextlib.closing(conductor):
+        _papermill.execute(
+            path,
+            job.parameters,
+            _kernels.kernel_name(content),
+            conductor=conductor,
+            executor=executor,
+            settings=options,
+        )
     return conductor.state
 
 

@@ -331,7 +331,7 @@ class Scheduler:
         ]
 
     def _before(self, step: int, state: State) -> list[Part]:
-        """The committed steps that a fresh kernel must run first, with what those need."""
+        """The finished steps that a fresh kernel must run first, with what those need."""
         if self._plan.predictions[step].history:
             needed = set(range(len(self._labels)))
         else:
@@ -340,19 +340,27 @@ class Scheduler:
         pending, found = list(needed), set[int]()
         while pending:
             earlier = pending.pop()
-            if earlier in found or earlier >= len(self._labels):
+            if earlier in found:
                 continue
             found.add(earlier)
-            then = self._states[earlier]
+            then, _, _ = self._done(earlier)
             pending += self._makers(then, then.reach(self._reads(earlier, then)))
         parts = []
         keeps: dict[int, str] = {}
         for earlier in sorted(found):
-            part = self._part(earlier, self._states[earlier], keeps)
+            then, label, delta = self._done(earlier)
+            part = self._part(earlier, then, keeps)
             if earlier in self._keeps:
-                keeps[earlier] = self._labels[earlier]
-            parts.append(replace(part, label=self._labels[earlier], expected=self._deltas[earlier]))
+                keeps[earlier] = label
+            parts.append(replace(part, label=label, expected=delta))
         return parts
+
+    def _done(self, step: int) -> tuple[State, str, Delta]:
+        """What was before a finished step, its label and what it changed."""
+        if step < len(self._labels):
+            return self._states[step], self._labels[step], self._deltas[step]
+        result = self._results[step]
+        return result.state, result.label, result.delta
 
     def _makers(self, state: State, reach: Mapping[str, str]) -> set[int]:
         """The steps that made the live things which a step needs."""

@@ -142,12 +142,13 @@ class Outcome:
 
 
 class Held:
-    """A kernel of the pool and what is known of it."""
+    """A kernel of the pool and what is known of it: the versions of names, and the tokens of
+    ambient state that only it has."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.names: dict[str, str] = {}
-        self.tokens: set[str] = set()
+        self.live: dict[str, str] = {}
         self.ran: list[str] = []
         self.surroundings: list[str] = []
         self.known: set[int] = set()
@@ -160,10 +161,9 @@ class Held:
             return True
         if job.whole:
             return self.ran == [part.label for part in job.before]
-        return (
-            tuple(self.surroundings) == job.part.surroundings
-            and _live(job.part.state, job.part.reach) <= self.tokens
-        )
+        return tuple(self.surroundings) == job.part.surroundings and _live(
+            job.part.state, job.part.reach
+        ) <= {*self.names.values(), *self.live.values()}
 
     def worth(self, job: StepJob) -> int:
         """Bytes of what the step needs that are here already, and a bit for each name."""
@@ -408,6 +408,7 @@ def _run(
         for name in stale:
             del held.names[name]
         held.names.update((name, b.token) for b in bundles for name in b.names)
+        held.live = {name: t for name, t in held.live.items() if state.live.get(name) == t}
     deadline = None if job.timeout is None else time.monotonic() + job.timeout
     for index, cell in part.cells:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
@@ -439,9 +440,9 @@ def _note(held: Held, part: Part, finished: Finished) -> None:
         held.names.pop(name, None)
     for bundle in finished.bundles:
         held.names.update(dict.fromkeys(bundle.names, bundle.token))
-        if not bundle.stored:
-            held.tokens.add(bundle.token)
-    held.tokens.update(f"{LIVE}{finished.label}:{name}" for name in finished.live)
+    for name in finished.ambient:
+        held.live.pop(name, None)
+    held.live.update((name, f"{LIVE}{finished.label}:{name}") for name in finished.live)
     held.ran.append(finished.label)
     held.known.update(range(part.count, part.count + len(part.cells)))
     if part.keeps:
