@@ -56,9 +56,13 @@ class Conductor:
         What runs.
     on_change:
         Called with the :class:`~mlops_jupyter.models.PipelineRun` after each change.
+    resumed:
+        The run that it continues.
     """
 
-    def __init__(self, job: Job, on_change: OnChange | None = None) -> None:
+    def __init__(
+        self, job: Job, on_change: OnChange | None = None, resumed: str | None = None
+    ) -> None:
         self.job = job
         self.workspace = Workspace(job.workspace)
         self.folder = Path(job.folder)
@@ -72,6 +76,7 @@ class Conductor:
             output=self.workspace.relative(job.output) if job.output else "",
             steps=[],
             parameters=job.shown(),
+            resumed=resumed,
         )
         self._on_change = on_change
         self._lock = self.workspace.lock(lock_name(job.id), timeout=0)

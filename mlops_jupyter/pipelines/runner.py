@@ -29,6 +29,7 @@ from .unchanged import unchanged
 
 if TYPE_CHECKING:
     from ..executors.base import Executor
+    from .conductor import Conductor
 
 OnChange = Callable[[PipelineRun], None]
 RUNNER_DIED = "the runner died"
@@ -140,10 +141,20 @@ def run(
     first = _first(workspace, blobs, resume)
     if use_cache and (run := unchanged(job, blobs, first, on_change)) is not None:
         return _link(workspace, run, resume)
+    from .conductor import Conductor
+    from .predictions import check_input, predict
+
+    check_input(predict(content, cut(content)), notebook.name)
     options = Options(blobs.url, use_cache, first, workers)
-    with kind(workers=workers, address=address) as pool, blobs.lease():
+    conductor = Conductor(job, on_change, resume)
+    with (
+        contextlib.closing(conductor),
+        kind(workers=workers, address=address) as pool,
+        blobs.lease(),
+    ):
+        conductor.expect(content)
         try:
-            return _run(job, pool, options, resume, on_change)
+            return _run(conductor, pool, options)
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(LookupError):
                 _settle(workspace, id)
@@ -168,29 +179,18 @@ def _link(workspace: Workspace, run: PipelineRun, resume: str | None) -> Pipelin
     return Store(workspace).update(PipelineRun, run.id, resumed=resume)
 
 
-def _run(
-    job: Job, executor: Executor, options: Options, resume: str | None, on_change: OnChange | None
-) -> PipelineRun:
-    from .conductor import Conductor
-    from .predictions import check_input, predict
-
-    path = Path(job.notebook)
-    content = notebooks.read(path)
-    check_input(predict(content, cut(content)), path.name)
-    conductor = Conductor(job, on_change)
-    conductor.expect(content)
+def _run(conductor: Conductor, executor: Executor, options: Options) -> PipelineRun:
     from .. import _kernels, _papermill
 
-    conductor.state = replace(conductor.state, resumed=resume)
-    with contextlib.closing(conductor):
-        _papermill.execute(
-            path,
-            job.parameters,
-            _kernels.kernel_name(content),
-            conductor=conductor,
-            executor=executor,
-            settings=options,
-        )
+    path = Path(conductor.job.notebook)
+    _papermill.execute(
+        path,
+        conductor.job.parameters,
+        _kernels.kernel_name(notebooks.read(path)),
+        conductor=conductor,
+        executor=executor,
+        settings=options,
+    )
     return conductor.state
 
 
