@@ -67,14 +67,24 @@ def bench_chain(project, figure):
     figure("chain of 10 steps / papermill on the whole notebook", ours / plain, 1.05, "x")
 
 
+def bench_chain_of_nothing(project, figure):
+    """What the start costs: no budget, for a notebook of two seconds is no pipeline."""
+    save(project / "nb.ipynb", *chain(10, 1))
+    pairs = [(papermill(project), fresh(project, "--no-cache")[0]) for _ in range(5)]
+    plain, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+    figure("papermill on a chain of 10 trivial steps", plain, None, "s")
+    figure("chain of 10 trivial steps / papermill", ours / plain, None, "x")
+
+
 def bench_branches(project, figure):
     cells = ["## Load", "base = 3"]
     for number in range(4):
         body = WORK.format(n=95_000_000).replace("s", f"s{number}")
         cells += [f"## Branch {number}", body + f"r{number} = s{number} + base"]
     save(project / "nb.ipynb", *cells, "## Sum", "print(r0 + r1 + r2 + r3)")
-    plain = papermill(project)
-    ours, _ = fresh(project, "--no-cache", "--workers", "2")
+    parallel = ("--no-cache", "--workers", "2")
+    pairs = [(papermill(project), fresh(project, *parallel)[0]) for _ in range(3)]
+    plain, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
     figure("papermill on four branches", plain, None, "s")
     figure("four CPU-bound branches on 2 workers / papermill", ours / plain, 0.6, "x")
 
