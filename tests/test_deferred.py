@@ -105,6 +105,7 @@ def test_a_pipeline_in_which_nothing_changed_appears_in_mlflow(ready, until):
 
 def test_a_ci_job_waits_for_a_server_elsewhere(ready, monkeypatch, tmp_path):
     """Its machine may be gone when the command is over."""
+    monkeypatch.chdir(tmp_path)  # where MLflow puts artifacts then
     monkeypatch.setenv("MLOPS_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")
     monkeypatch.setenv("CI", "true")
     workspace = Workspace(ready.root)
