@@ -1,16 +1,15 @@
 """The conductor: accompanies one execution of a notebook and keeps its record true.
 
 Before and after each step it updates the :class:`~mlops_jupyter.models.PipelineRun` in the store,
-announces the change, and opens or closes the step's MLflow run, a child of the pipeline's. While
-it works it holds the lock ``pipeline-<id>``: a run that says ``running`` and whose lock is free
-has lost its runner (:func:`mlops_jupyter.pipelines.history`).
+announces the change, and has the runs in MLflow follow (:mod:`.tracked`). While it works it holds
+the lock ``pipeline-<id>``: a run that says ``running`` and whose lock is free has lost its runner
+(:func:`mlops_jupyter.pipelines.history`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,13 +27,13 @@ from ..errors import Conflict, NotFound
 from ..models import PipelineRun, PipelineStatus, StepResult, StepStatus, now
 from ..workspace import Workspace
 from . import secrets
-from .clerk import Clerk
-from .job import Job, lock_name, run_key
+from .job import Job, lock_name
 from .steps import cut
+from .tracked import Tracked
 from .work import DIED
 
 if TYPE_CHECKING:
-    from .._mlflow import Ledger, Noted, Tracking
+    from .._mlflow import Noted
     from .._store import Store
     from ..blobs import Blobs
     from .plan import Result
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 OnChange = Callable[[PipelineRun], None]
 CANCELLED = "the run was cancelled"
 _FEW, _PAUSE = 50, 0.25
-_ENDS: dict[str, str] = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
-_DONE: dict[str, str] = {"ran": "FINISHED", "cached": "FINISHED", "failed": "FAILED"}
 
 
 class Conductor:
@@ -83,41 +80,16 @@ class Conductor:
         self._error: str | None = None
         self.uncached: str | None = None
         self._began = self._stored = 0.0
-        self._run_id: str | None = None
         self._redactor = secrets.redactor({secret.name: secret.variable for secret in job.secrets})
-        self._runs: dict[int, str] = {}
-        self._ended: set[int] = set()
-        self._opened = False
-        self._apart: contextlib.ExitStack | None = None  # with the process that records runs
-        self._ledger: Ledger | None = None  # where cells speak of MLflow
-
-    @cached_property
-    def _tracking(self) -> Tracking:
-        from .._mlflow import Apart, Tracking
-
-        if self._apart is None:
-            return Tracking(self.workspace)
-        tracking = Apart(self.workspace)
-        self._apart.callback(tracking.close)
-        return tracking
+        self._tracked = Tracked(job, self.state.notebook, self.state.started, self._redactor.text)
 
     def expect(self, notebook: Any) -> None:
-        """``notebook`` will run. Where no cell speaks of MLflow or of us, another process imports
-        MLflow meanwhile; it ends with :meth:`close`."""
-        spoken = any(
-            word in cell.source
-            for cell in notebook.cells
-            if cell.cell_type == "code"
-            for word in ("mlflow", "mlops")
-        )
-        if self._apart is None and not spoken and "mlflow" not in sys.modules:
-            self._apart = contextlib.ExitStack()
-            _ = self._tracking
+        """``notebook`` will run: what that needs is got ready meanwhile; :meth:`close` ends it."""
+        self._tracked.expect(notebook)
 
     def close(self) -> None:
         """Nothing is recorded any more."""
-        if self._apart is not None:
-            self._apart.close()
+        self._tracked.close()
 
     @cached_property
     def _store(self) -> Store:
@@ -136,23 +108,13 @@ class Conductor:
         blobs:
             The cache, where what cells log with MLflow is kept; ``None``: nothing is cached.
         """
-        found = {
+        return {
             "MLOPS_COURIER": "off",
             "MLOPS_NOTEBOOK": self.state.notebook,
             "MLOPS_WORKSPACE": str(self.workspace.root),
             **secrets.environment(self.job.secrets),
+            **self._tracked.variables(sources, blobs),
         }
-        if any(word in source for source in sources for word in ("mlflow", "mlops")):
-            self._open()
-            self.clerk.wait()
-            run_id = self._run_id or ""
-            found |= {"MLOPS_PIPELINE_RUN": run_id, **self._tracking.variables(run_id)}
-            if blobs is not None and any("mlflow" in source for source in sources):
-                from .._mlflow import Ledger
-
-                self._ledger = Ledger(self._tracking, run_id, blobs, self._redactor.text)
-                self._ledger.begin()
-        return found
 
     # --- around the whole run -----------------------------------------------------------------
 
@@ -183,6 +145,7 @@ class Conductor:
         try:
             self._lock.acquire()
         except Timeout as error:
+            self.close()
             raise Conflict(
                 f"Pipeline run {self.job.id!r} is going on.", hint="Wait for it."
             ) from error
@@ -190,21 +153,21 @@ class Conductor:
             with _stop_signals():
                 self._refuse_second()
                 self._began = time.perf_counter()
-                self.clerk = Clerk()
+                self._tracked.begin()
                 kind: type[BaseException] | None = None
                 try:
                     self._change("running")
                     yield self
-                    self._open()
-                    self.clerk.wait()
+                    self._tracked.open()
+                    self._tracked.wait()
                 except BaseException as error:
                     kind = type(error)
                     self._note(error)
                     with contextlib.suppress(Exception):  # the clerk's, which is known by now
-                        self._open()
+                        self._tracked.open()
                     raise
                 finally:
-                    self.clerk.close()
+                    self._tracked.stop()
                     self._close(kind)
         finally:
             self._lock.release()
@@ -220,23 +183,6 @@ class Conductor:
                 f"There was a pipeline run {self.job.id!r} already.", hint="Choose another id."
             )
 
-    def _open(self) -> None:
-        """Have the run made in MLflow. Its import is heavy: the first kernel starts before."""
-        if not self._opened:
-            self._opened = True
-            self.clerk.do(self._open_run)
-
-    def _open_run(self) -> None:
-        self._run_id = self._tracking.start_run(
-            self.state.notebook,
-            kind="pipeline",
-            notebook=self.state.notebook,
-            key=run_key(self.job.id),
-            started=self.state.started,
-        )
-        if self.job.shown():
-            self._tracking.log(self._run_id, parameters=dict(self.job.shown()))
-
     def _note(self, error: BaseException) -> None:
         if self._error is None and isinstance(error, Exception):
             lines = str(error).strip().splitlines()
@@ -248,20 +194,15 @@ class Conductor:
         if kind is not None and not issubclass(kind, Exception):
             status, self._error = "cancelled", CANCELLED
         try:
-            stopped = any(step.status == "failed" for step in self.state.steps)
-            for number, step in enumerate(self.state.steps):
+            steps = self.state.steps
+            stopped = any(step.status == "failed" for step in steps)
+            for number, step in enumerate(steps):
                 if step.status == "running" and not stopped:
                     self._set_step(number, status="failed", reason=self._error or "")
-                if number in self._runs and number not in self._ended:
-                    how: PipelineStatus = "cancelled" if stopped else status
-                    done = _DONE.get(step.status, _ENDS[how])
-                    self._tracking.end_run(self._runs[number], done)
+            self._tracked.end_steps(steps, "cancelled" if stopped else status)
             if status != "cancelled":
                 self._deliver()
-            if self._ledger is not None:
-                self._ledger.flush()
-            if self._run_id:
-                self._end_parent(self._run_id, status)
+            self._tracked.end(status, self._notebook, time.perf_counter() - self._began)
         finally:
             self._finish(status)
         if status == "cancelled":
@@ -273,15 +214,6 @@ class Conductor:
 
         runs.deliver(self.workspace)
         deferred.deliver(self.workspace)
-
-    def _end_parent(self, run_id: str, status: PipelineStatus) -> None:
-        import nbformat
-
-        self._tracking.log_text(
-            run_id, nbformat.writes(self._notebook), Path(self.job.notebook).name
-        )
-        self._tracking.log(run_id, metrics={"seconds": time.perf_counter() - self._began})
-        self._tracking.end_run(run_id, _ENDS[status])
 
     def _finish(self, status: PipelineStatus) -> None:
         reason = {
@@ -300,14 +232,15 @@ class Conductor:
             error=self._error,
             seconds=time.perf_counter() - self._began,
             steps=[
-                replace(step, run_id=self._runs.get(number)) for number, step in enumerate(steps)
+                replace(step, run_id=self._tracked.steps.get(number))
+                for number, step in enumerate(steps)
             ],
         )
         self._change(status)
 
     def _change(self, change: str) -> None:
         """Tell of a change. Long pipelines are stored a few times a second, not at each one."""
-        self.state = replace(self.state, run_id=self._run_id)
+        self.state = replace(self.state, run_id=self._tracked.run_id)
         moment, ended = time.perf_counter(), self.state.status != "running"
         if ended or len(self.state.steps) <= _FEW or moment - self._stored > _PAUSE:
             self._stored = moment
@@ -321,34 +254,20 @@ class Conductor:
     def started(self, step: int, why: str) -> None:
         """A step begins to run."""
         self._set_step(step, status="running", reason=why)
-        self._open()
-        self.clerk.do(partial(self._start_run, step, now()))
+        self._tracked.started(step, self.steps[step].name)
 
     def repaired(self, step: int, why: str) -> None:
         """A step's result does not count; it will run again."""
         self._set_step(step, status="pending", reason=why)
-        if self._ledger is not None:
-            self.clerk.do(partial(self._ledger.repaired, step))
+        self._tracked.repaired(step)
 
     def begins(self, step: int, before: Sequence[int]) -> None:
-        """A step is about to run; in a fresh kernel the steps ``before`` it run again first. What
-        cached steps had logged is in MLflow when this returns, for the step may ask for it."""
-        if self._ledger is not None:
-            self.clerk.do(partial(self._ledger.begins, step, before))
-            self.clerk.wait()
+        """A step is about to run; in a fresh kernel the steps ``before`` it run again first."""
+        self._tracked.begins(step, before)
 
     def logged(self, step: int, began: datetime) -> Noted | None:
-        """Keep what a step logged with MLflow that ran; ``None``: no cell speaks of MLflow. Of use
-        inside of what :meth:`cached` is given.
-
-        Raises
-        ------
-        OSError
-            If it cannot be kept.
-        """
-        if self._ledger is None:
-            return None
-        return self._ledger.look(step, int(began.timestamp() * 1000))
+        """See :meth:`.tracked.Tracked.logged`."""
+        return self._tracked.logged(step, began)
 
     def committed(self, step: int, result: Result) -> None:
         """A step's result is final."""
@@ -369,51 +288,21 @@ class Conductor:
             reason=reason,
             attempts=result.attempts,
         )
-        self._open()
-        tags: dict[str, str] = {"mlops.status": status}
-        if result.trace is not None:
-            tags["mlops.cached_from"] = result.trace.run
-            if self._ledger is not None and result.trace.logged:
-                self.clerk.do(partial(self._ledger.cached, step, result.trace.logged))
-        self.clerk.do(partial(self._end_run, step, status, tags, result.seconds, now()))
+        from nbformat.v4 import new_notebook
+
+        cells = [self._notebook.cells[index] for index in self.steps[step].cells]
+        part = new_notebook(cells=cells, metadata=self._notebook.metadata)
+        self._tracked.committed(step, self.steps[step].name, result, part)
 
     def cached(self, keep: Callable[[], None]) -> None:
-        """Have a step's trace kept. A cache that cannot be written costs only time. Where cells
-        speak of MLflow it is done at once: what the next step logs is not this one's."""
-        self.clerk.do(partial(self._try, keep))
-        if self._ledger is not None:
-            self.clerk.wait()
+        """Have a step's trace kept. A cache that cannot be written costs only time."""
+        self._tracked.do(partial(self._try, keep))
 
     def _try(self, keep: Callable[[], None]) -> None:
         try:
             keep()
         except OSError as error:
             self.uncached = str(error)
-
-    def _start_run(self, step: int, moment: str) -> None:
-        if step not in self._runs:
-            self._runs[step] = self._tracking.start_run(
-                self.steps[step].name,
-                kind="step",
-                parent_id=self._run_id,
-                notebook=self.state.notebook,
-                started=moment,
-            )
-
-    def _end_run(
-        self, step: int, status: StepStatus, tags: dict[str, str], seconds: float, moment: str
-    ) -> None:
-        from nbformat import writes
-        from nbformat.v4 import new_notebook
-
-        self._start_run(step, moment)
-        run_id = self._runs[step]
-        self._tracking.log(run_id, metrics={"seconds": seconds}, tags=tags)
-        cells = [self._notebook.cells[index] for index in self.steps[step].cells]
-        part = new_notebook(cells=cells, metadata=self._notebook.metadata)
-        self._tracking.log_text(run_id, writes(part), "step.ipynb")
-        self._tracking.end_run(run_id, _DONE[status], moment)
-        self._ended.add(step)
 
     def _number(self, index: int) -> int:
         """The cell's number in the original notebook, from 1."""
