@@ -273,6 +273,32 @@ def test_random_numbers_across_steps(ready):
     assert skipped.shown[-1] != whole
 
 
+SEEDED = (
+    "import random\nrandom.seed({})",
+    "random.seed(3)",
+    "nothing = 1",
+    "again = random.seed",
+    "again(3)",
+    "def restart():\n    random.seed(3)",
+    "restart()",
+    "print(random.random())",
+)
+
+
+def test_a_seed_that_is_set_anew(ready):
+    """It leaves the generator as it was, and yet it is not as whoever does nothing to it."""
+    play(ready, SEEDED[0].format(3), *SEEDED[1:])
+    right = play(ready, SEEDED[0].format(3), *SEEDED[1:])
+    assert (right.did, right.shown[-1]) == ("cccccccc", "0.23796462709189137")
+    other = play(ready, SEEDED[0].format(4), *SEEDED[1:])
+    assert (other.did, other.shown[-1]) == ("rrcccccc", "0.23796462709189137")
+    for kept in (1, 4, 6):  # the others do not seed
+        cells = [cell for n, cell in enumerate(SEEDED) if n not in {1, 4, 6} - {kept}]
+        other = play(ready, cells[0].format(5), *cells[1:])
+        assert other.shown[-1] == "0.23796462709189137", kept
+        assert other.did[cells.index("nothing = 1")] == "c"
+
+
 def test_options_and_the_working_folder(ready):
     (ready.root / "sub").mkdir()
     cells = (

@@ -44,6 +44,12 @@ def test_an_equal_notebook(project):
     assert after == before
 
 
+def test_a_module_that_prints_when_it_is_imported(project):
+    path = save(project.root / "n.ipynb", "import this", "x = 1")
+    found = verify(project, path, {})
+    assert found.equal, report(found)
+
+
 def test_what_differs_is_told(project):
     """Whoever asks whether this is a pipeline gets another answer each way."""
     path = save(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from .drawing import untouched
 from .plan import Plan, Result
 from .state import Delta, State
 from .work import relative
@@ -49,11 +50,12 @@ def hazard(
     if result.error is not None:
         return "it failed before the steps above it were done"
     read, listed = _files(result, folder)
+    alone = untouched(plan, step, result, Path(folder))
     for earlier in sorted(result.without):
         name, delta = plan.steps[earlier].name, deltas[earlier]
         found = (
             _names(delta, result)
-            or _ambient(delta, result, plan.rng)
+            or _ambient(delta, result, alone)
             or ("its surroundings" if earlier in keeps else "")
             or _written(delta, read, listed, looks=bool(plan.looks))
         )
@@ -68,11 +70,10 @@ def _names(delta: Delta, result: Result) -> str:
     return min(delta.names & set(result.reads), default="").partition("#")[0]
 
 
-def _ambient(delta: Delta, result: Result, rng: frozenset[str]) -> str:
-    mine = {*result.delta.ambient, *result.delta.live}
-    for provider in sorted({*delta.ambient, *delta.live}):
-        if provider not in rng or provider in mine:
-            return provider
+def _ambient(delta: Delta, result: Result, untouched: frozenset[str]) -> str:
+    changed = sorted({*delta.ambient, *delta.live} - untouched)
+    if changed:
+        return changed[0]
     if delta.modules and dict(delta.modules) != dict(result.delta.modules):
         return "the modules"
     return ""

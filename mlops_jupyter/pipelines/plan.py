@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import plugins
@@ -30,6 +30,9 @@ _OUTSIDE = re.compile(
     r"|\b(save\w*|dump|write\w*|imwrite|imsave|unlink|touch|mkdir|rmdir|makedirs|rename|symlink_to)\s*\(",
     re.MULTILINE,
 )
+# What sets a generator of random numbers, and where that gets a name of its own.
+SEEDS = re.compile(r"seed|set_?(rng_?)?state", re.IGNORECASE)
+_SEEDS_AS = re.compile(r"(\.|\bimport\b.*)(seed|set_?(rng_?)?state)\w*\b(?!\s*\()", re.IGNORECASE)
 _DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
 _IMPORTS = re.compile(r"^\s*(?:from\s+[\w.]+\s+)?import\s+([\w ,.()]+)", re.MULTILINE)
 _LOOKS = re.compile(
@@ -60,6 +63,9 @@ class Plan:
         Steps that ask for files without opening them, of which nothing is heard.
     registers:
         Steps that may have left code of the notebook in a library, which may call it at any time.
+    seeds:
+        Steps that may set a generator of random numbers, with the names they bind that may hold
+        code which does.
     rng:
         Ambient providers that whoever reads also changes.
     """
@@ -74,6 +80,7 @@ class Plan:
     outside: frozenset[int] = frozenset()
     looks: frozenset[int] = frozenset()
     registers: frozenset[int] = frozenset()
+    seeds: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
     def reads(self, step: int, state: State, kept: Collection[int]) -> frozenset[str] | None:
         """Names from which a step may reach others, ``None``: all, as where callbacks or threads of
@@ -116,24 +123,27 @@ def plan_of(
 
 def _sorted_out(
     notebook: NotebookNode, steps: list[Step], predictions: list[Prediction]
-) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
-    """Steps that write files or run programs, those that ask for files without opening them, and
-    those that may leave code in a library."""
+) -> tuple[frozenset[int], frozenset[int], frozenset[int], dict[int, frozenset[str]]]:
+    """Steps that write files or run programs, those that ask for files without opening them, those
+    that may leave code in a library, and those that may seed, with their code."""
     sources = ["\n".join(notebook.cells[index].source for index in step.cells) for step in steps]
     outside: set[int] = set()
     registers: set[int] = set()
+    seeds: dict[int, frozenset[str]] = {}
     defined: set[str] = set()  # names that may hold code
     carriers: set[str] = set()  # names that may hold code which does
     for number, (source, prediction) in enumerate(zip(sources, predictions, strict=True)):
         held = prediction.binds - _imported(source) if _DEFINES.search(source) else frozenset()
         defined |= held
+        if SEEDS.search(source):
+            seeds[number] = prediction.binds if _SEEDS_AS.search(source) else held
         if prediction.registers and (held or defined & prediction.reads):
             registers.add(number)
         if _OUTSIDE.search(source) or carriers & prediction.reads:
             outside.add(number)
             carriers |= held
     looks = (number for number, source in enumerate(sources) if _LOOKS.search(source))
-    return frozenset(outside), frozenset(looks), frozenset(registers)
+    return frozenset(outside), frozenset(looks), frozenset(registers), seeds
 
 
 def _imported(source: str) -> set[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..blobs import Blobs
 from ..models import now
 from .assembly import tells_numbers
+from .drawing import untouched
 from .plan import Plan, Result
 from .state import is_key
 from .traces import Trace, Traces, ambient_of, distributions_of, variable
@@ -49,7 +50,7 @@ def record(
     observed = outcome.finished.observed
     prediction = plan.predictions[step]
     ambient = ambient_of(result.state)
-    unread = sorted(plan.rng - {*result.delta.ambient, *result.delta.live})
+    unread = sorted(untouched(plan, step, result, folder))
     outputs = blobs.put(json.dumps(packed).encode())
     files = {relative(path, folder): digest for path, digest in observed.read.items()}
     new = {p: d for p, d in result.delta.modules.items() if result.state.modules.get(p) != d}

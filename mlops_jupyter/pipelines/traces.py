@@ -31,7 +31,7 @@ from .source import RAISES, parse
 from .state import Delta, State
 from .steps import INJECTED
 
-FORMAT = 3
+FORMAT = 4
 _SHOWS_SOURCE = re.compile(
     r"\b(getsource\w*|findsource|getcomments|linecache|traceback|exc_info)\b|\?\?|%tb\b"
 )

@@ -451,6 +451,43 @@ second = [draw() for _ in range(2)]
 ---
 first, second, draw()
 """)
+add("seeded anew with the seed that it has", """
+import random
+random.seed(3)
+---
+random.seed(3)
+---
+print(random.random())
+random.seed(3)
+---
+again = random.seed
+---
+again(3)
+---
+def restart():
+    random.seed(3)
+---
+restart()
+---
+nothing = 1
+---
+random.random()
+""")
+add("seeded anew by a module", """
+import random
+random.seed(3)
+---
+%%file seeding.py
+import random
+def restart():
+    random.seed(3)
+---
+import seeding
+---
+seeding.restart()
+---
+random.random()
+""")
 add("seeded shuffle in place", """
 import random
 deck = list(range(8))
