@@ -5,6 +5,7 @@ import base64
 import enum
 import functools
 import gzip
+import importlib.util
 import io
 import itertools
 import pickle
@@ -558,3 +559,17 @@ def test_a_snapshot_of_classes_that_cannot_be_imported():
         del sys.modules["made_up"]
     assert equal_namespaces(loaded(one), loaded(same)) == {}
     assert equal_namespaces(loaded(one), loaded(other)).keys() == {"thing", "many"}
+
+
+def test_a_snapshot_of_a_module_that_cannot_be_imported():
+    modules = {name: types.ModuleType(name) for name in ("made_up", "made_otherwise")}
+    sys.modules.update(modules)
+    for module in modules.values():
+        module.__spec__ = importlib.util.spec_from_loader(module.__name__, None)
+    try:
+        one, other = (snapshot({"m": module, "n": 1}) for module in modules.values())
+    finally:
+        for name in modules:
+            del sys.modules[name]
+    assert equal_namespaces(loaded(one), loaded(one)) == {}
+    assert equal_namespaces(loaded(one), loaded(other)).keys() == {"m"}

@@ -211,8 +211,18 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """A class or function by its name."""
+        if (module, name) == ("cloudpickle.cloudpickle", "subimport"):
+            return _module
         try:
             return super().find_class(module, name)
         except (ImportError, AttributeError):
             made = type(name, (StandIn,), {"__module__": module})
             return self._missing.setdefault((module, name), made)
+
+
+def _module(name: str) -> Any:
+    """A module that is one of the values."""
+    try:
+        return importlib.import_module(name)
+    except Exception:  # noqa: BLE001  # whatever it does, it is not to be had here
+        return StandIn("module", name)
