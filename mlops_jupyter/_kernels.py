@@ -149,7 +149,7 @@ class Kernel:
         try:
             if cache is not None and (command := _step_command(manager.kernel_spec.argv)):
                 manager.kernel_spec.argv = [*command, cache, str(folder), "-f", "{connection_file}"]
-                env.update(_hash_seed())
+                env.update(hash_seed())
                 self.steps = True
             self._do(self._client.async_start_new_kernel(cwd=str(folder), env=env))
             self._do(self._client.async_start_new_kernel_client())
@@ -300,8 +300,9 @@ def _step_command(argv: list[str]) -> list[str] | None:
     return [sys.executable, str(LAUNCHER)]
 
 
-def _hash_seed() -> dict[str, str]:
-    """Sets iterate in the same order in all step kernels; the user's own seed stays visible."""
+def hash_seed() -> dict[str, str]:
+    """The environment in which sets iterate in the same order in all kernels that have it; the
+    user's own seed stays visible."""
     given = os.environ.get("PYTHONHASHSEED")
     if given is not None and given.isdigit():
         return {"MLOPS_HASH_SEED": given}

@@ -87,6 +87,12 @@ def test_what_the_notebook_gives_anew_each_time_does_not_count(project):
     assert "Not counted, because the notebook itself gives something else" in report(found)
 
 
+def test_sets_iterate_in_one_order(project):
+    path = save(project.root / "n.ipynb", "words = {str(n) for n in range(50)}", "list(words)")
+    found = verify(project, path, {})
+    assert found.equal and not any(cell.first_difference for cell in found.cells), report(found)
+
+
 def test_a_notebook_that_fails_is_compared_up_to_there(project):
     path = save(project.root / "n.ipynb", "x = 1", "print(x)\n1 / 0", "print('never')")
     found = verify(project, path, {})

@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .. import notebook as notebooks
@@ -68,7 +69,8 @@ def verify(
     workers: int = 1,
     secrets: Mapping[str, str] | None = None,
 ) -> Verification:
-    """Run ``notebook`` both ways and compare displayed outputs, final variables and files.
+    """Run ``notebook`` both ways and compare displayed outputs, final variables and files. Sets
+    iterate in the same order in both.
 
     Parameters
     ----------
@@ -80,6 +82,8 @@ def verify(
     MLOpsError
         As :func:`~mlops_jupyter.pipelines.run`.
     """
+    from .._kernels import hash_seed
+
     notebook = notebook.absolute()
     content = notebooks.read(notebook)
     inside = notebook.is_relative_to(workspace.root)
@@ -87,7 +91,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="mlops-verify-") as made:
         bench = _Bench(root, notebook.relative_to(root), content, Path(made).resolve())
         cold = bench.pipeline(parameters, workers, secrets)
-        plain = bench.plain(cold.executed)
+        plain = bench.plain(cold.executed, hash_seed())
         cached = bench.pipeline(parameters, workers, secrets, after=cold)
         found = _differences(plain, cold)
         for place, first in _differences(plain, cached).items():
@@ -160,7 +164,9 @@ class _Bench:
         shutil.copytree(self._root, folder, symlinks=True, ignore=ignore)
         return folder, self._place / f"variables-{self._count}.pickle"
 
-    def plain(self, executed: NotebookNode) -> _Way:
+    def plain(
+        self, executed: NotebookNode, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> _Way:
         """Run the cells of an executed notebook (so with its parameters) in one kernel."""
         from .._kernels import CellFailed, Kernel, KernelDied, kernel_name
 
@@ -172,7 +178,7 @@ class _Bench:
                 cell.outputs, cell.execution_count = [], None
         began = time.perf_counter()
         here = (folder / self._name).parent
-        kernel = Kernel(kernel_name(notebook), here, {"MLOPS_COURIER": "off"})
+        kernel = Kernel(kernel_name(notebook), here, {"MLOPS_COURIER": "off", **environment})
         try:
             for index, cell in enumerate(notebook.cells):
                 if runs(cell):
