@@ -299,6 +299,19 @@ def test_a_seed_that_is_set_anew(ready):
         assert other.did[cells.index("nothing = 1")] == "c"
 
 
+def test_a_seed_that_has_another_name(ready):
+    cells = (
+        "import random\nrandom.seed({})",
+        "from random import seed as begin\nimport math",
+        "begin(3)",
+        "math.sqrt(4)",
+        "print(random.random())",
+    )
+    play(ready, cells[0].format(3), *cells[1:])
+    other = play(ready, cells[0].format(4), *cells[1:])
+    assert (other.did[2], other.shown[-1]) == ("r", "0.23796462709189137")
+
+
 def test_options_and_the_working_folder(ready):
     (ready.root / "sub").mkdir()
     cells = (
