@@ -48,7 +48,9 @@ class Kernel:
                 reply.data.append(content["data"])
 
         if cell_id is None:
-            done = self.client.execute_interactive(source, output_hook=hear, timeout=120)
+            done = self.client.execute_interactive(
+                source, output_hook=hear, timeout=120, stop_on_error=False
+            )
         else:
             done = self._run_with_id(source, cell_id)
         reply.status = done["content"]["status"]
@@ -61,7 +63,7 @@ class Kernel:
             "store_history": True,
             "user_expressions": {},
             "allow_stdin": False,
-            "stop_on_error": True,
+            "stop_on_error": False,  # else the kernel drops what is sent just after an error
         }
         message = self.client.session.msg("execute_request", content, metadata={"cellId": cell_id})
         self.client.shell_channel.send(message)
