@@ -32,11 +32,7 @@ _OUTSIDE = re.compile(
 )
 # What sets a generator of random numbers, and where that gets a name of its own.
 SEEDS = re.compile(r"seed|set_?(rng_?)?state", re.IGNORECASE)
-_SEEDS_AS = re.compile(
-    r"\.(seed|set_?(rng_?)?state)\w*\b(?!\s*\()"
-    r"|\bimport\b.*(seed|set_?(rng_?)?state)\w*\s+as\b",
-    re.IGNORECASE,
-)
+_SEEDS_AS = re.compile(r"(\.|\bimport\b.*)(seed|set_?(rng_?)?state)\w*\b(?!\s*\()", re.IGNORECASE)
 _DEFINES = re.compile(r"^\s*(async\s+def|def|class)\b|\blambda\b", re.MULTILINE)
 _IMPORTS = re.compile(r"^\s*(?:from\s+[\w.]+\s+)?import\s+([\w ,.()]+)", re.MULTILINE)
 _LOOKS = re.compile(
